@@ -1,0 +1,4 @@
+/** Where `${VAR}` is looked up. */
+export interface Environment {
+  get(name: string): string | undefined;
+}

@@ -1,0 +1,42 @@
+import { type Static, Type } from 'typebox';
+import type { AgentConfig } from './agent.ts';
+import { Defaults } from './agent.ts';
+import { comingSection } from './common.ts';
+import type { DocumentStoreConfig } from './document-store.ts';
+import type { LlmConfig } from './llm.ts';
+import { LoggerConfig } from './logger.ts';
+import { ServerConfig } from './server.ts';
+import { StorageConfig } from './storage.ts';
+import type { ToolConfig } from './tool.ts';
+
+/** The sections that do not depend on plugins. Those of the extension points are composed in (see config/schema.ts). */
+export const fixedSections = {
+  version: Type.Optional(Type.Enum(['2'], { description: 'Of the configuration language' })),
+  name: Type.Optional(Type.String({ description: 'Of this Hector, in logs and cards' })),
+  description: Type.Optional(Type.String()),
+  plugins: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description: 'Packages and local modules that provide extensions: "@acme/hector-plugin-x", "./local.js"',
+  }),
+  defaults: Defaults,
+  server: ServerConfig,
+  storage: StorageConfig,
+  logger: LoggerConfig,
+  observability: comingSection('metrics and traces'),
+  rate_limiting: comingSection('rate limits'),
+  vector_stores: comingSection('vector search'),
+  embedders: comingSection('vector search'),
+  guardrails: comingSection('guardrails'),
+  config: comingSection('configuration from Consul, etcd and ZooKeeper'),
+};
+
+const Fixed = Type.Object(fixedSections);
+
+/** A configuration after validation: every default filled in, every reference resolved, every instance's selector set. */
+export type HectorConfig = Static<typeof Fixed> & {
+  readonly llms: Readonly<Record<string, LlmConfig>>;
+  readonly agents: Readonly<Record<string, AgentConfig>>;
+  readonly tools: Readonly<Record<string, ToolConfig>>;
+  readonly document_stores: Readonly<Record<string, DocumentStoreConfig>>;
+  readonly databases: Readonly<Record<string, { readonly driver: string } & Readonly<Record<string, unknown>>>>;
+};

@@ -1,0 +1,12 @@
+import { type Static, Type } from 'typebox';
+import { section } from './common.ts';
+
+export const LoggerConfig = section(
+  {
+    level: Type.Enum(['debug', 'info', 'warn', 'warning', 'error'], { default: 'info' }),
+    file: Type.Optional(Type.String({ description: 'A path; default: standard error' })),
+    format: Type.Enum(['simple', 'verbose', 'json'], { default: 'simple', description: 'json: one object a line' }),
+  },
+  'Logs',
+);
+export type LoggerConfig = Static<typeof LoggerConfig>;

@@ -1,0 +1,85 @@
+import { type Static, Type } from 'typebox';
+import { byteSize, coming, comingSection, duration, optionalSection, section } from './common.ts';
+
+export const ApiKey = Type.Union([
+  Type.String({ minLength: 1 }),
+  Type.Object(
+    {
+      key: Type.String({ minLength: 1 }),
+      subject: Type.String({ minLength: 1 }),
+      scopes: Type.Array(Type.String(), { default: [] }),
+    },
+    { additionalProperties: false },
+  ),
+]);
+
+const Auth = optionalSection(
+  {
+    enabled: Type.Boolean({ default: false }),
+    jwks_url: Type.Optional(Type.String({ description: 'Short for a scheme of type jwt' })),
+    issuer: Type.Optional(Type.String()),
+    audience: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
+    api_keys: Type.Optional(Type.Array(ApiKey, { description: 'Short for a scheme of type api-key' })),
+    client_id: Type.Optional(coming(Type.String(), 'telling a browser console which client to log in as')),
+    refresh_interval: Type.Optional(Type.String({ description: 'How often the keys of jwks_url are fetched again' })),
+    require_auth: Type.Boolean({ default: true, description: 'false: callers without credentials are let in as anonymous' }),
+    excluded_paths: Type.Array(Type.String(), { default: [], description: 'Paths that need no credentials' }),
+    schemes: Type.Optional(Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true }))),
+  },
+  'Who may come in',
+);
+
+export const ServerConfig = section(
+  {
+    host: Type.String({ default: '0.0.0.0' }),
+    port: Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: '0 takes any free port' }),
+    transport: Type.Enum(['json-rpc'], { default: 'json-rpc' }),
+    public_url: Type.Optional(Type.String({ pattern: '^https?://', description: 'What cards say instead of the Host header' })),
+    trusted_proxies: Type.Array(Type.String(), {
+      default: [],
+      description: 'Addresses or CIDR ranges whose X-Forwarded-* headers are believed',
+    }),
+    default_agent: Type.Optional(
+      Type.String({ 'x-reference': 'agent', description: 'The agent of /.well-known/agent-card.json; else the first public one' }),
+    ),
+    max_body_size: byteSize('1MiB', 'A larger request body is refused with 413'),
+    timeouts: section(
+      {
+        headers: duration('10s', 'Until a request has sent its headers'),
+        request: duration('30s', 'Until a request has sent its body'),
+        keep_alive: duration('65s', 'How long an idle connection is kept; longer than the load balancer in front'),
+      },
+      'Slow clients',
+    ),
+    streaming: section(
+      {
+        heartbeat: duration('15s', 'A comment is sent when a stream has been silent for so long'),
+        coalesce: duration('50ms', 'Text is collected for so long before it is sent'),
+        coalesce_max: Type.Integer({ minimum: 1, default: 32, description: 'And no more than so many pieces' }),
+      },
+      'Event streams',
+    ),
+    limits: section(
+      {
+        max_running_tasks: Type.Integer({ minimum: 1, default: 10_000, description: 'Over that a message is refused with 503' }),
+        max_connections: Type.Integer({ minimum: 1, default: 20_000 }),
+      },
+      'What one process takes on at once',
+    ),
+    shutdown: section(
+      {
+        delay: duration('0', 'After SIGTERM, how long requests are still taken while /health/ready says no'),
+        timeout: duration('30s', 'How long work in flight is awaited'),
+      },
+      'How the process ends',
+    ),
+    drain_timeout: duration('10m', 'How long replaced agents may finish their work'),
+    auth: Auth,
+    cors: comingSection('cross-origin requests'),
+    studio: comingSection('changing the configuration over HTTP'),
+    approval: comingSection('asking a person before a tool call'),
+    rate_limiting: comingSection('rate limits'),
+  },
+  'The HTTP server',
+);
+export type ServerConfig = Static<typeof ServerConfig>;

@@ -1,0 +1,70 @@
+import type { Logger } from '../logger.ts';
+import type { Agent } from './agent.ts';
+import type { AuthScheme } from './auth-scheme.ts';
+import type { ConfigProvider } from './config-provider.ts';
+import type { DocumentStore } from './document-store.ts';
+import type { LlmProvider } from './llm-provider.ts';
+import type { StorageBackend } from './storage-backend.ts';
+import type { Tool, Toolset } from './toolset.ts';
+
+export interface ExtensionContext {
+  /** The name that the configuration gives this instance. */
+  readonly name: string;
+  readonly logger: Logger;
+  /** Aborts if the generation being built is given up. */
+  readonly signal: AbortSignal;
+  /** The folder that relative paths in the options start from; absent for a remote document. */
+  readonly folder?: string;
+  /** Tells the user, once, of something that works but is likely not meant. Shown by `validate` and at start. */
+  warn(message: string): void;
+}
+
+export interface ToolsetContext extends ExtensionContext {
+  /** The document stores that the agent asking may read; empty unless the extension `uses` them. */
+  readonly documentStores: ReadonlyMap<string, DocumentStore>;
+}
+
+/** What an agent may ask for, by the names that its options refer to. Asking for any other name throws. */
+export interface AgentDependencies {
+  llm(name: string): LlmProvider;
+  agent(name: string): Agent;
+  documentStore(name: string): DocumentStore;
+  /**
+   * The tools that the agent's options name, as they are now; no two of one name.
+   * Asked for each message, since the tools of a remote server may change.
+   */
+  tools(signal: AbortSignal): Promise<readonly Tool[]>;
+}
+
+/** The extension points: the instance that `create` returns and what it is given. */
+export interface ExtensionPoints {
+  config: { instance: ConfigProvider; context: ExtensionContext };
+  llm: { instance: LlmProvider; context: ExtensionContext };
+  storage: { instance: StorageBackend; context: ExtensionContext };
+  auth: { instance: AuthScheme; context: ExtensionContext };
+  toolset: { instance: Toolset; context: ToolsetContext };
+  document_store: { instance: DocumentStore; context: ExtensionContext };
+  agent: { instance: Agent; context: ExtensionContext & AgentDependencies };
+}
+
+export type PointName = keyof ExtensionPoints;
+
+export interface PointPlace {
+  /** What a person calls one of its extensions. */
+  readonly noun: string;
+  /** Where the configuration mentions instances: `llms.*`. */
+  readonly section: string;
+  /** The key of an instance's options that names the extension. */
+  readonly selector: string;
+}
+
+/** Where the configuration mentions each point. A point left out here does not compile. */
+export const points: Readonly<Record<PointName, PointPlace>> = {
+  config: { noun: 'config provider', section: 'config', selector: 'provider' },
+  llm: { noun: 'LLM provider', section: 'llms', selector: 'provider' },
+  storage: { noun: 'storage backend', section: 'databases', selector: 'driver' },
+  auth: { noun: 'auth scheme', section: 'server.auth.schemes', selector: 'type' },
+  toolset: { noun: 'tool type', section: 'tools', selector: 'type' },
+  document_store: { noun: 'document source', section: 'document_stores', selector: 'source.type' },
+  agent: { noun: 'agent type', section: 'agents', selector: 'type' },
+};

@@ -1,0 +1,27 @@
+import type { FilePart, TextPart } from '../message.ts';
+import type { Logger } from '../logger.ts';
+import type { Principal } from './auth-scheme.ts';
+import type { ToolDefinition } from './llm-provider.ts';
+
+export interface ToolContext {
+  readonly agent: string;
+  readonly principal: Principal;
+  readonly taskId: string;
+  readonly contextId: string;
+  readonly logger: Logger;
+  /** Aborts when the task is cancelled or the call's own deadline has passed. */
+  readonly signal: AbortSignal;
+}
+
+/** A string is read by the model as it is; parts as text and images; anything else as JSON. */
+export type ToolResult = string | readonly (TextPart | FilePart)[] | object | number | boolean | null | undefined;
+
+/** Arguments have been checked against `parameters`. Throws to tell the model that the call failed, and why. */
+export interface Tool extends ToolDefinition {
+  execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolResult> | ToolResult;
+}
+
+/** Tools that come and go together: one MCP server, one local module. */
+export interface Toolset extends Partial<AsyncDisposable> {
+  tools(signal: AbortSignal): Promise<readonly Tool[]>;
+}

@@ -1,0 +1,20 @@
+/** What `import … from 'hector'` gives: the contracts that plugins are written against. */
+export { type Static, type TSchema, Type } from 'typebox';
+export * from './a2a.ts';
+export { bytes, byteSize, coming, duration, milliseconds, optionalDuration, section } from './config/language/common.ts';
+export type { DocumentStoreSettings } from './config/language/document-store.ts';
+export { LlmRetries, LlmTimeouts } from './config/language/llm.ts';
+export { ApiKey } from './config/language/server.ts';
+export * from './errors.ts';
+export type * from './extension/agent.ts';
+export * from './extension/auth-scheme.ts';
+export type * from './extension/config-provider.ts';
+export type * from './extension/document-store.ts';
+export type * from './extension/llm-provider.ts';
+export type * from './extension/points.ts';
+export type * from './extension/storage-backend.ts';
+export type * from './extension/toolset.ts';
+export { type Logger, silentLogger } from './logger.ts';
+export * from './message.ts';
+export * from './plugin/definition.ts';
+export { reference, references } from './plugin/reference.ts';
