@@ -7,7 +7,7 @@ export interface ConfigIssue {
   readonly path: ConfigPath;
   /** A sentence without its place: `no LLM is named "gpt" (defined: claude, gpt4)`. */
   readonly message: string;
-  /** Which rule was broken: `syntax`, `schema`, `reference`, `variable`, `plugin`, `coming`, `build`. */
+  /** Which rule was broken: `limit`, `syntax`, `schema`, `reference`, `variable`, `plugin`, `coming`, `build`. */
   readonly rule: string;
   readonly suggestion?: string;
   /** 1-based; absent where the value did not come from a document (a flag, a default). */

@@ -18,3 +18,41 @@ export function reference(target: ReferenceTarget, description: string): TString
 export function references(target: ReferenceTarget, description: string): TOptional<TSchema> {
   return Type.Optional(Type.Array(Type.String({ [referenceKeyword]: target }), { description, uniqueItems: true }));
 }
+
+export interface FoundReference {
+  readonly target: ReferenceTarget;
+  readonly path: readonly (string | number)[];
+  readonly name: string;
+}
+
+export interface FoundReferences {
+  readonly names: readonly FoundReference[];
+  /** Targets of which a list was left out, which means all there are. */
+  readonly all: ReadonlySet<ReferenceTarget>;
+}
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
+  readonly [referenceKeyword]?: ReferenceTarget;
+}
+
+/** The names that checked options refer to, found by the marks in their schema. */
+export function findReferences(schema: TSchema, options: unknown): FoundReferences {
+  const names: FoundReference[] = [];
+  const all = new Set<ReferenceTarget>();
+  const visit = (node: SchemaNode, value: unknown, path: readonly (string | number)[]): void => {
+    const target = node[referenceKeyword];
+    if (target && typeof value === 'string') names.push({ target, path, name: value });
+    const listed = node.items?.[referenceKeyword];
+    if (listed && value === undefined) all.add(listed);
+    if (node.items && Array.isArray(value)) {
+      for (const [index, item] of value.entries()) visit(node.items, item, [...path, index]);
+    }
+    if (!node.properties) return;
+    const owner = (value ?? {}) as Readonly<Record<string, unknown>>;
+    for (const [key, child] of Object.entries(node.properties)) visit(child, owner[key], [...path, key]);
+  };
+  visit(schema as SchemaNode, options, []);
+  return { names, all };
+}

@@ -1,6 +1,6 @@
+import { HectorError } from '../errors.ts';
 import type { PointName } from '../extension/points.ts';
 import { points } from '../extension/points.ts';
-import { HectorError } from '../errors.ts';
 import type { Extension, Plugin } from './definition.ts';
 
 export interface RegisteredExtension<P extends PointName = PointName> {
@@ -43,6 +43,8 @@ export class Registry {
 
   /** In the order of registration: the built-in ones first. */
   all<P extends PointName>(point: P): readonly RegisteredExtension<P>[] {
-    return [...this.#extensions.values()].filter((entry) => entry.extension.point === point) as RegisteredExtension<P>[];
+    return [...this.#extensions.values()].filter(
+      (entry) => entry.extension.point === point,
+    ) as RegisteredExtension<P>[];
   }
 }

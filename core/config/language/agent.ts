@@ -21,7 +21,9 @@ export const agentCommon = {
     description:
       'public: listed and callable; internal: only for authenticated callers; private: only for other agents of this Hector',
   }),
-  skills: Type.Optional(Type.Array(Skill, { description: 'Skills in the agent card; default: one made from name and description' })),
+  skills: Type.Optional(
+    Type.Array(Skill, { description: 'Skills in the agent card; default: one made from name and description' }),
+  ),
   input_modes: Type.Array(Type.String(), { default: ['text/plain'], description: 'Media types the agent takes' }),
   output_modes: Type.Array(Type.String(), { default: ['text/plain'], description: 'Media types the agent gives' }),
   streaming: Type.Boolean({ default: true, description: 'Whether the agent streams its answers' }),
@@ -31,6 +33,10 @@ export const AgentConfig = Type.Object({ type: Type.String(), ...agentCommon });
 export type AgentConfig = Static<typeof AgentConfig> & Readonly<Record<string, unknown>>;
 
 export const Defaults = optionalSection(
-  { llm: Type.Optional(Type.String({ 'x-reference': 'llm', description: 'The LLM of agents that name none; else "default"' })) },
+  {
+    llm: Type.Optional(
+      Type.String({ 'x-reference': 'llm', description: 'The LLM of agents that name none; else "default"' }),
+    ),
+  },
   'What agents use that do not say otherwise',
 );

@@ -34,7 +34,8 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h
 /** Milliseconds in a duration that the schema has accepted. */
 export function milliseconds(text: string): number {
   let total = 0;
-  for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h|d)/g)) total += Number(amount) * (unitMs[unit ?? ''] ?? 0);
+  for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h|d)/g))
+    total += Number(amount) * (unitMs[unit ?? ''] ?? 0);
   return total;
 }
 
@@ -68,5 +69,3 @@ export function optionalSection<P extends Record<string, TSchema>>(properties: P
 export function comingSection(what: string) {
   return Type.Optional(coming(Type.Object({}, { additionalProperties: true, description: what }), what));
 }
-
-export const names = Type.Array(Type.String());

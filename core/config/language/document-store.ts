@@ -6,7 +6,9 @@ export const documentStoreCommon = {
   watch: Type.Boolean({ default: false, description: 'Follow changes of the source' }),
   chunking: section(
     {
-      strategy: Type.Optional(coming(Type.Enum(['simple', 'overlapping', 'semantic']), 'other ways of cutting than by size')),
+      strategy: Type.Optional(
+        coming(Type.Enum(['simple', 'overlapping', 'semantic']), 'other ways of cutting than by size'),
+      ),
       size: Type.Integer({ minimum: 100, default: 1000, description: 'Characters in a passage' }),
       overlap: Type.Integer({ minimum: 0, default: 0, description: 'Characters that neighbouring passages share' }),
       min_size: Type.Optional(coming(Type.Integer(), 'the smallest passage')),
@@ -17,8 +19,15 @@ export const documentStoreCommon = {
   ),
   search: section(
     {
-      top_k: Type.Integer({ minimum: 1, maximum: 50, default: 10, description: 'Hits a search returns unless asked otherwise' }),
-      threshold: Type.Optional(coming(Type.Number({ minimum: 0, maximum: 1 }), 'similarity below which a hit is dropped')),
+      top_k: Type.Integer({
+        minimum: 1,
+        maximum: 50,
+        default: 10,
+        description: 'Hits a search returns unless asked otherwise',
+      }),
+      threshold: Type.Optional(
+        coming(Type.Number({ minimum: 0, maximum: 1 }), 'similarity below which a hit is dropped'),
+      ),
       enable_hyde: Type.Optional(coming(Type.Boolean(), 'query expansion')),
       hyde_llm: Type.Optional(coming(Type.String(), 'query expansion')),
       enable_rerank: Type.Optional(coming(Type.Boolean(), 'reranking')),

@@ -13,7 +13,12 @@ export const LlmTimeouts = section(
 
 export const LlmRetries = section(
   {
-    max: Type.Integer({ minimum: 0, maximum: 2, default: 2, description: 'Further attempts before the first byte of an answer' }),
+    max: Type.Integer({
+      minimum: 0,
+      maximum: 2,
+      default: 2,
+      description: 'Further attempts before the first byte of an answer',
+    }),
     max_delay: duration('30s', 'The longest wait between two attempts, whatever Retry-After says'),
   },
   'Retries on 408, 409, 429, 5xx, 529 and network errors, with jitter',

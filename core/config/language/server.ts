@@ -22,7 +22,10 @@ const Auth = optionalSection(
     api_keys: Type.Optional(Type.Array(ApiKey, { description: 'Short for a scheme of type api-key' })),
     client_id: Type.Optional(coming(Type.String(), 'telling a browser console which client to log in as')),
     refresh_interval: Type.Optional(Type.String({ description: 'How often the keys of jwks_url are fetched again' })),
-    require_auth: Type.Boolean({ default: true, description: 'false: callers without credentials are let in as anonymous' }),
+    require_auth: Type.Boolean({
+      default: true,
+      description: 'false: callers without credentials are let in as anonymous',
+    }),
     excluded_paths: Type.Array(Type.String(), { default: [], description: 'Paths that need no credentials' }),
     schemes: Type.Optional(Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true }))),
   },
@@ -34,13 +37,18 @@ export const ServerConfig = section(
     host: Type.String({ default: '0.0.0.0' }),
     port: Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: '0 takes any free port' }),
     transport: Type.Enum(['json-rpc'], { default: 'json-rpc' }),
-    public_url: Type.Optional(Type.String({ pattern: '^https?://', description: 'What cards say instead of the Host header' })),
+    public_url: Type.Optional(
+      Type.String({ pattern: '^https?://', description: 'What cards say instead of the Host header' }),
+    ),
     trusted_proxies: Type.Array(Type.String(), {
       default: [],
       description: 'Addresses or CIDR ranges whose X-Forwarded-* headers are believed',
     }),
     default_agent: Type.Optional(
-      Type.String({ 'x-reference': 'agent', description: 'The agent of /.well-known/agent-card.json; else the first public one' }),
+      Type.String({
+        'x-reference': 'agent',
+        description: 'The agent of /.well-known/agent-card.json; else the first public one',
+      }),
     ),
     max_body_size: byteSize('1MiB', 'A larger request body is refused with 413'),
     timeouts: section(
@@ -61,7 +69,11 @@ export const ServerConfig = section(
     ),
     limits: section(
       {
-        max_running_tasks: Type.Integer({ minimum: 1, default: 10_000, description: 'Over that a message is refused with 503' }),
+        max_running_tasks: Type.Integer({
+          minimum: 1,
+          default: 10_000,
+          description: 'Over that a message is refused with 503',
+        }),
         max_connections: Type.Integer({ minimum: 1, default: 20_000 }),
       },
       'What one process takes on at once',

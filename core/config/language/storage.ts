@@ -23,7 +23,10 @@ export const DatabaseConfig = Type.Object(
 const Place = (what: string) =>
   section(
     {
-      backend: Type.Enum(['inmemory', 'sql', 'mongodb'], { default: 'inmemory', description: `Where ${what} are kept` }),
+      backend: Type.Enum(['inmemory', 'sql', 'mongodb'], {
+        default: 'inmemory',
+        description: `Where ${what} are kept`,
+      }),
       database: Type.Optional(Type.String({ description: 'The entry of `databases` that keeps them' })),
     },
     `Where ${what} are kept`,
@@ -35,11 +38,23 @@ export const StorageConfig = section(
     sessions: Place('conversations'),
     inmemory: section(
       {
-        max_tasks: Type.Integer({ minimum: 1, default: 10_000, description: 'Tasks kept; the oldest finished go first' }),
+        max_tasks: Type.Integer({
+          minimum: 1,
+          default: 10_000,
+          description: 'Tasks kept; the oldest finished go first',
+        }),
         task_ttl: duration('1h', 'How long a finished task is kept'),
-        max_sessions: Type.Integer({ minimum: 1, default: 10_000, description: 'Conversations kept; the longest unused go first' }),
+        max_sessions: Type.Integer({
+          minimum: 1,
+          default: 10_000,
+          description: 'Conversations kept; the longest unused go first',
+        }),
         session_ttl: duration('24h', 'How long an unused conversation is kept'),
-        max_session_messages: Type.Integer({ minimum: 2, default: 1_000, description: 'Messages kept of one conversation' }),
+        max_session_messages: Type.Integer({
+          minimum: 2,
+          default: 1_000,
+          description: 'Messages kept of one conversation',
+        }),
       },
       'Bounds of what is kept in memory',
     ),

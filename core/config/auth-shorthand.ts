@@ -1,0 +1,85 @@
+import type { Registry } from '../plugin/registry.ts';
+import { booleanIn } from './coerce.ts';
+import type { Findings } from './findings.ts';
+import { type ConfigTree, type ConfigValue, isMap, valueAt } from './tree.ts';
+
+interface Options {
+  readonly registry: Registry;
+  readonly findings: Findings;
+}
+
+const auth = ['server', 'auth'] as const;
+
+/** Keys of `server.auth` that stand for a scheme: the first of them calls for it. */
+const shorthands: readonly { readonly type: string; readonly keys: readonly string[] }[] = [
+  { type: 'api-key', keys: ['api_keys'] },
+  { type: 'jwt', keys: ['jwks_url', 'issuer', 'audience', 'refresh_interval'] },
+];
+
+/** The option of the scheme that a key of `server.auth` becomes, where the two are called differently. */
+const renamed: Readonly<Record<string, string>> = { api_keys: 'keys' };
+
+/** `server.auth.api_keys` and `jwks_url` become entries of `server.auth.schemes`. Nobody is let in by a check that is not there. */
+export function expandAuth(tree: ConfigTree, { registry, findings }: Options): void {
+  const section = valueAt(tree.root, auth);
+  if (!isMap(section)) return;
+  const given = shorthands.filter(({ keys }) => Object.hasOwn(section, keys[0] as string));
+  if (!isOn(section['enabled'])) {
+    for (const { keys } of given) {
+      findings.warn(
+        [...auth, keys[0] as string],
+        'schema',
+        'is not checked: authentication is off until server.auth.enabled is true',
+      );
+    }
+    return;
+  }
+  const missing = given.filter(({ type }) => !registry.find('auth', type));
+  for (const { type, keys } of missing) {
+    const problem = `cannot be enforced: nothing here provides the auth scheme "${type}". Add a plugin that does, or remove it`;
+    findings.error([...auth, keys[0] as string], 'plugin', problem);
+  }
+  for (const { keys } of shorthands.filter((shorthand) => !given.includes(shorthand))) {
+    for (const key of keys.filter((each) => Object.hasOwn(section, each))) {
+      findings.error([...auth, key], 'schema', `has no effect without ${keys[0]}`);
+    }
+  }
+  for (const { type, keys } of given.filter((shorthand) => !missing.includes(shorthand)))
+    addScheme(tree, section, type, keys);
+
+  const schemes = section['schemes'];
+  const nothing = schemes === undefined || schemes === null || (Array.isArray(schemes) && schemes.length === 0);
+  if (nothing && given.length === 0) {
+    findings.error(
+      [...auth],
+      'schema',
+      'authentication is enabled with nothing to check. Give api_keys, jwks_url or schemes, or set enabled: false',
+    );
+  }
+}
+
+function addScheme(
+  tree: ConfigTree,
+  section: Record<string, ConfigValue>,
+  type: string,
+  keys: readonly string[],
+): void {
+  if (section['schemes'] === undefined) tree.set(section, 'schemes', [], { implied: true });
+  const schemes = section['schemes'];
+  // What else it may be is the schema's business.
+  if (!Array.isArray(schemes)) return;
+  const index = schemes.push({}) - 1;
+  const { offset, flag } = tree.origin(section, keys[0] as string) ?? {};
+  tree.set(
+    schemes,
+    index,
+    { type },
+    { ...(offset === undefined ? {} : { offset }), ...(flag === undefined ? {} : { flag }) },
+  );
+  for (const key of keys) {
+    if (Object.hasOwn(section, key)) tree.move([...auth, key], [...auth, 'schemes', index, renamed[key] ?? key]);
+  }
+}
+
+const isOn = (value: ConfigValue | undefined) =>
+  value === true || (typeof value === 'string' && booleanIn(value) === true);

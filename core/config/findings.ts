@@ -1,0 +1,76 @@
+import { type ConfigIssue, type ConfigPath, formatPath } from './issue.ts';
+import type { ConfigTree } from './tree.ts';
+
+const maxErrors = 200;
+
+/** Something wrong, with its sentence still to be made: it may cost a search for what was meant. */
+interface Finding {
+  readonly path: ConfigPath;
+  readonly rule: string;
+  readonly place: Pick<ConfigIssue, 'line' | 'column' | 'origin'>;
+  say(): { readonly message: string; readonly suggestion?: string | undefined };
+}
+
+/** Collects what is wrong with a document, or likely not meant, each with the place where it was written. */
+export class Findings {
+  readonly #tree: ConfigTree;
+  readonly #errors: Finding[] = [];
+  readonly #warnings: Finding[] = [];
+  readonly #reported = new Set<string>();
+
+  constructor(tree: ConfigTree) {
+    this.#tree = tree;
+  }
+
+  get failed(): boolean {
+    return this.#errors.length > 0;
+  }
+
+  error(path: ConfigPath, rule: string, message: string, suggestion?: string): void {
+    this.errorLater(path, rule, () => ({ message, suggestion }));
+  }
+
+  /** The sentence is only asked for if the error is among those that are shown. */
+  errorLater(path: ConfigPath, rule: string, say: Finding['say']): void {
+    const name = formatPath(path);
+    // The references in one text are as many mistakes; anything else about a value that is wrong already follows from that.
+    if (rule !== 'variable' && (this.#reported.has(name) || this.#tree.originAt(path)?.unresolved)) return;
+    this.#reported.add(name);
+    this.#errors.push(this.#finding(path, rule, say));
+  }
+
+  warn(path: ConfigPath, rule: string, message: string): void {
+    this.#warnings.push(this.#finding(path, rule, () => ({ message })));
+  }
+
+  #finding(path: ConfigPath, rule: string, say: Finding['say']): Finding {
+    return { path: this.#tree.written(path), rule, place: this.#tree.locate(path), say };
+  }
+
+  /** In the order of the document. */
+  errors(): ConfigIssue[] {
+    return firstOf(this.#errors.sort(byPlace), issue);
+  }
+
+  warnings(): ConfigIssue[] {
+    return this.#warnings.sort(byPlace).map(issue);
+  }
+}
+
+/** As many as somebody may want to read. */
+export function firstOf<T>(errors: readonly T[], toIssue: (error: T) => ConfigIssue): ConfigIssue[] {
+  const shown = errors.slice(0, maxErrors).map(toIssue);
+  const more = errors.length - shown.length;
+  return more > 0 ? [...shown, { path: [], rule: 'limit', message: `and ${more} more` }] : shown;
+}
+
+function issue({ path, rule, place, say }: Finding): ConfigIssue {
+  const { message, suggestion } = say();
+  return suggestion === undefined ? { path, message, rule, ...place } : { path, message, rule, suggestion, ...place };
+}
+
+/** What has no place in the document comes last. */
+function byPlace({ place: a }: Finding, { place: b }: Finding): number {
+  const far = Number.MAX_SAFE_INTEGER;
+  return (a.line ?? far) - (b.line ?? far) || (a.column ?? 0) - (b.column ?? 0);
+}

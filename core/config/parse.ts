@@ -1,0 +1,104 @@
+import { Composer, type Document, Lexer, Parser, type YAMLError } from 'yaml';
+import type { ConfigIssue, ConfigPath } from './issue.ts';
+import { ConfigTree, lineStarts, position } from './tree.ts';
+import { LimitReached, maxDepth, TreeReader, tooDeep } from './tree-reader.ts';
+
+const maxBytes = 4 * 1024 * 1024;
+const collections: ReadonlySet<string> = new Set(['block-map', 'block-seq', 'flow-collection']);
+
+const advice: Readonly<Record<string, string>> = {
+  TAB_AS_INDENT: 'tabs cannot indent YAML; use spaces',
+  BLOCK_AS_IMPLICIT_KEY: 'two keys on one line; put the value in quotes if it holds ": ", or start a new line',
+  MULTILINE_IMPLICIT_KEY: 'a key is on one line and ends with ":"',
+  MULTIPLE_DOCS: 'a second YAML document begins here; Hector reads one',
+};
+
+export interface Parsed {
+  readonly tree: ConfigTree;
+  /** Everything that is wrong with the text; the tree is worth nothing then. */
+  readonly issues: readonly ConfigIssue[];
+}
+
+/** Text to tree. Never throws for what is in the text, and never takes longer than the limits allow. */
+export function parse(text: string): Parsed {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > maxBytes) {
+    const message = `the document has ${bytes} bytes; at most 4 MiB (${maxBytes}) are read`;
+    return { tree: emptyTree([0]), issues: [{ path: [], message, rule: 'limit', line: 1, column: 1 }] };
+  }
+  const starts = lineStarts(text);
+  const issues: ConfigIssue[] = [];
+  const report = (offset: number, rule: string, message: string, path: ConfigPath = []) =>
+    issues.push({ path, message, rule, ...position(starts, offset) });
+  try {
+    const document = compose(text);
+    for (const problem of withoutSequels([...document.errors, ...document.warnings], starts)) {
+      report(problem.pos[0], 'syntax', explained(problem, text));
+    }
+    if (issues.length > 0) return { tree: emptyTree(starts), issues };
+    const reader = new TreeReader(report);
+    return { tree: new ConfigTree(reader.root(document.contents), reader.origins, starts), issues };
+  } catch (error) {
+    if (!(error instanceof LimitReached)) throw error;
+    report(error.offset, 'limit', error.message);
+    return { tree: emptyTree(starts), issues };
+  }
+}
+
+function emptyTree(starts: readonly number[]): ConfigTree {
+  return new ConfigTree({}, new WeakMap(), starts);
+}
+
+/** Where the parser loses the thread it finds fault with all that follows. The first of a line is about the mistake. */
+function withoutSequels(problems: readonly YAMLError[], starts: readonly number[]): YAMLError[] {
+  const lines = new Set<number>();
+  return problems.filter((problem, index) => {
+    const { line } = position(starts, problem.pos[0]);
+    if (lines.has(line) || (index > 0 && problem.message.includes('token in YAML stream'))) return false;
+    lines.add(line);
+    return true;
+  });
+}
+
+function explained({ code, pos, message }: YAMLError, text: string): string {
+  if (text.startsWith('${', pos[0] - 1)) return 'inside of { } or [ ], a reference is put in quotes: "${VAR}"';
+  return advice[code] ?? plainer(message);
+}
+
+function plainer(message: string): string {
+  const quote = /^Missing closing (["'])quote$/.exec(message)?.[1];
+  return quote ? `a closing ${quote} is missing` : message.charAt(0).toLowerCase() + message.slice(1);
+}
+
+function compose(text: string): Document.Parsed {
+  const composer = new Composer({ uniqueKeys: false, merge: true, resolveKnownTags: false, schema: 'core' });
+  let document: Document.Parsed | undefined;
+  for (const next of composer.compose(tokens(text), true, text.length)) {
+    if (document) {
+      document.errors.push({
+        code: 'MULTIPLE_DOCS',
+        pos: [next.range[0], next.range[1]],
+      } as (typeof document.errors)[number]);
+      break;
+    }
+    document = next;
+  }
+  return document as Document.Parsed;
+}
+
+/**
+ * What `Parser.parse` does, with a look at how deep it is after every lexeme. The parser keeps a stack of its own, but what
+ * follows it recurses: twenty thousand brackets would cost most of a second and then the stack.
+ */
+function* tokens(text: string) {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    yield* parser.next(lexeme);
+    // On the stack are the document, the collections, and the scalar that is being read.
+    const { length } = parser.stack;
+    if (length > maxDepth + 1 && collections.has(parser.stack[length - 1]?.type ?? '')) {
+      throw new LimitReached(tooDeep, parser.offset - lexeme.length);
+    }
+  }
+  yield* parser.end();
+}

@@ -1,0 +1,145 @@
+import type { ConfigIssue, ConfigPath } from './issue.ts';
+
+export type ConfigValue = string | number | boolean | null | ConfigValue[] | ConfigMap;
+export interface ConfigMap {
+  [key: string]: ConfigValue;
+}
+export type Container = ConfigMap | ConfigValue[];
+
+/** Where a value came from. */
+export interface Origin {
+  /** Of its key in the text, or of the value itself where it is an item of a list. */
+  readonly offset?: number;
+  /** How a number or a boolean is written: `0x1F`, `1.0`. */
+  readonly source?: string;
+  /** The text with `${…}` that the value was made from; what may be printed instead of it. */
+  readonly reference?: string;
+  /** Its references could not be resolved, which has been reported: nothing else about it is worth a word. */
+  readonly unresolved?: boolean;
+  /** The flag that set it. */
+  readonly flag?: string;
+  /** Nobody wrote it: it follows from the rest of the document. */
+  readonly implied?: boolean;
+  /** Never printed. */
+  readonly secret?: boolean;
+}
+
+export function isMap(value: unknown): value is ConfigMap {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An own property: `toString` is a name like any other. */
+export function get(container: unknown, key: string | number): ConfigValue | undefined {
+  if (Array.isArray(container)) return container[key as number] as ConfigValue | undefined;
+  return isMap(container) && Object.hasOwn(container, key) ? container[key] : undefined;
+}
+
+/** The value at a path, if there is one. */
+export function valueAt(root: ConfigValue, path: ConfigPath): ConfigValue | undefined {
+  let value: ConfigValue | undefined = root;
+  for (const step of path) value = get(value, step);
+  return value;
+}
+
+/**
+ * The document as plain values, and where each of them came from. Origins belong to a container and a key, so a section
+ * that is moved takes those of everything below along.
+ */
+export class ConfigTree {
+  readonly root: ConfigMap;
+  readonly #origins: WeakMap<Container, Map<string | number, Origin>>;
+  readonly #lineStarts: readonly number[];
+  readonly #moves: { readonly from: ConfigPath; readonly to: ConfigPath }[] = [];
+
+  constructor(
+    root: ConfigMap,
+    origins: WeakMap<Container, Map<string | number, Origin>>,
+    lineStarts: readonly number[],
+  ) {
+    this.root = root;
+    this.#origins = origins;
+    this.#lineStarts = lineStarts;
+  }
+
+  origin(container: Container, key: string | number): Origin | undefined {
+    return this.#origins.get(container)?.get(key);
+  }
+
+  /** The origin of the value at a path. */
+  originAt(path: ConfigPath): Origin | undefined {
+    const key = path.at(-1);
+    const container = valueAt(this.root, path.slice(0, -1));
+    return key === undefined || typeof container !== 'object' || container === null
+      ? undefined
+      : this.origin(container, key);
+  }
+
+  /** Adds to what is known of a value. */
+  mark(container: Container, key: string | number, origin: Origin): void {
+    let origins = this.#origins.get(container);
+    if (!origins) {
+      origins = new Map();
+      this.#origins.set(container, origins);
+    }
+    origins.set(key, { ...origins.get(key), ...origin });
+  }
+
+  /** Puts a value in place; what was known of the one before is forgotten. */
+  set(container: Container, key: string | number, value: ConfigValue, origin: Origin): void {
+    (container as Record<string | number, ConfigValue>)[key] = value;
+    this.#origins.get(container)?.delete(key);
+    this.mark(container, key, origin);
+  }
+
+  /** The value goes on to say that it stands where it was written. */
+  move(from: ConfigPath, to: ConfigPath): void {
+    const source = valueAt(this.root, from.slice(0, -1)) as ConfigMap;
+    const target = valueAt(this.root, to.slice(0, -1)) as Container;
+    const key = from.at(-1) as string;
+    this.set(target, to.at(-1) as string | number, source[key] as ConfigValue, this.origin(source, key) ?? {});
+    delete source[key];
+    this.#moves.push({ from, to });
+  }
+
+  /** The path by which the document calls what is at `path`. */
+  written(path: ConfigPath): ConfigPath {
+    for (const { from, to } of this.#moves) {
+      if (to.length <= path.length && to.every((step, index) => step === path[index]))
+        return [...from, ...path.slice(to.length)];
+    }
+    return path;
+  }
+
+  /** The place of what is at `path`, or of the nearest thing around it that has one. */
+  locate(path: ConfigPath): Pick<ConfigIssue, 'line' | 'column' | 'origin'> {
+    let container: ConfigValue | undefined = this.root;
+    let nearest: Origin | undefined;
+    for (const step of path) {
+      if (typeof container !== 'object' || container === null) break;
+      const origin = this.origin(container, step);
+      if (origin?.flag !== undefined || origin?.offset !== undefined) nearest = origin;
+      container = get(container, step);
+    }
+    if (nearest?.flag !== undefined) return { origin: nearest.flag };
+    return nearest?.offset === undefined ? {} : position(this.#lineStarts, nearest.offset);
+  }
+}
+
+/** The offset at which each line begins. */
+export function lineStarts(text: string): number[] {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+/** 1-based. */
+export function position(starts: readonly number[], offset: number): { line: number; column: number } {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((starts[middle] as number) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return { line: low + 1, column: offset - (starts[low] as number) + 1 };
+}

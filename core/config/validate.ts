@@ -1,0 +1,119 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { errorMessage, HectorError } from '../errors.ts';
+import type { Registry } from '../plugin/registry.ts';
+import { coerce } from './coerce.ts';
+import { fillDefaults } from './descend.ts';
+import { explain } from './explain.ts';
+import type { Findings } from './findings.ts';
+import { type JsonSchema, mapSubschemas } from './json-schema.ts';
+import { resolvedSchema } from './schema.ts';
+import type { ConfigTree } from './tree.ts';
+
+export interface CompiledSchema {
+  readonly schema: JsonSchema;
+  readonly check: ValidateFunction;
+}
+
+const compiled = new WeakMap<Registry, CompiledSchema>();
+
+/** The schema of everything that the registry knows, compiled once. */
+export function compiledSchema(registry: Registry): CompiledSchema {
+  let result = compiled.get(registry);
+  if (!result) {
+    const schema = resolvedSchema(registry);
+    result = { schema, check: compile(schema, registry) };
+    compiled.set(registry, result);
+  }
+  return result;
+}
+
+/** Fills in defaults, makes texts the numbers they spell, and reports whatever the schema does not allow. */
+export function validate(tree: ConfigTree, { schema, check }: CompiledSchema, findings: Findings): void {
+  fillDefaults(schema, tree.root);
+  // A list made of a text may hold texts that are numbers: a second round. There is no third kind of nesting.
+  for (let round = 0; round < 3 && !check(tree.root); round++) {
+    if (!coerce(tree, check.errors ?? [])) break;
+    fillDefaults(schema, tree.root);
+  }
+  if (!check(tree.root)) explain(tree, check.errors as ErrorObject[], findings);
+}
+
+function compile(schema: JsonSchema, registry: Registry): ValidateFunction {
+  try {
+    return ajvFor(schema).compile(schema);
+  } catch (error) {
+    throw culprit(registry) ?? error;
+  }
+}
+
+function ajvFor(schema: JsonSchema): Ajv {
+  const ajv = new Ajv({
+    allErrors: true,
+    discriminator: true,
+    verbose: true,
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+    strictTuples: false,
+    ownProperties: true,
+    // A format that is not known here is a note to the reader.
+    formats: {
+      ...Object.fromEntries([...formatsIn(schema)].map((name) => [name, true as const])),
+      uri: isUrl,
+      url: isUrl,
+      regex: isRegex,
+    },
+  });
+  for (const keyword of notesIn(schema)) ajv.addKeyword(keyword);
+  return ajv;
+}
+
+const isUrl = (text: string) => URL.canParse(text);
+
+function isRegex(text: string): boolean {
+  try {
+    new RegExp(text, 'u');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function formatsIn(schema: JsonSchema): Set<string> {
+  const formats = new Set<string>();
+  everySchema(schema, ({ format }) => typeof format === 'string' && formats.add(format));
+  return formats;
+}
+
+/** Keywords that say something to Hector or to people, not to the validator. */
+function notesIn(schema: JsonSchema): Set<string> {
+  const notes = new Set<string>();
+  everySchema(schema, (each) => {
+    for (const keyword of Object.keys(each)) if (keyword.startsWith('x-')) notes.add(keyword);
+  });
+  return notes;
+}
+
+function everySchema(schema: JsonSchema, visit: (schema: JsonSchema) => void): void {
+  visit(schema);
+  mapSubschemas(schema, (each) => {
+    everySchema(each, visit);
+    return each;
+  });
+}
+
+/** Who is to blame for a composed schema that is none. */
+function culprit(registry: Registry): HectorError | undefined {
+  for (const plugin of registry.plugins) {
+    for (const { name, options } of plugin.provides) {
+      const schema = JSON.parse(JSON.stringify(options)) as JsonSchema;
+      try {
+        ajvFor(schema).compile(schema);
+      } catch (error) {
+        const message = `The options of "${name}" in the plugin "${plugin.name}" are not a JSON Schema that can be used: ${errorMessage(error)}.`;
+        return new HectorError('plugin_invalid', message, { cause: error });
+      }
+    }
+  }
+  return undefined;
+}
