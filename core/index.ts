@@ -1,7 +1,15 @@
 /** What `import … from 'hector'` gives: the contracts that plugins are written against. */
 export { type Static, type TSchema, Type } from 'typebox';
 export * from './a2a.ts';
-export { bytes, byteSize, coming, duration, milliseconds, optionalDuration, section } from './config/language/common.ts';
+export {
+  byteSize,
+  bytes,
+  coming,
+  duration,
+  milliseconds,
+  optionalDuration,
+  section,
+} from './config/language/common.ts';
 export type { DocumentStoreSettings } from './config/language/document-store.ts';
 export { LlmRetries, LlmTimeouts } from './config/language/llm.ts';
 export { ApiKey } from './config/language/server.ts';

@@ -9,8 +9,8 @@ export interface SearchHit {
 
 export interface SearchRequest {
   readonly query: string;
-  /** At most this many hits. */
-  readonly limit: number;
+  /** At most this many hits; absent: as many as the store's `search.top_k`. */
+  readonly limit?: number;
 }
 
 /** Finds passages in a body of documents. `create` returns when the first index is complete. */

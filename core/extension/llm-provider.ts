@@ -14,7 +14,11 @@ export interface ChatRequest {
   readonly temperature?: number;
   readonly maxTokens?: number;
   /** The answer must satisfy this JSON Schema; a provider that cannot enforce it asks for it in words. */
-  readonly output?: { readonly name: string; readonly schema: Readonly<Record<string, unknown>>; readonly strict: boolean };
+  readonly output?: {
+    readonly name: string;
+    readonly schema: Readonly<Record<string, unknown>>;
+    readonly strict: boolean;
+  };
   /** Whether somebody reads along. `false` lets a provider ask for the answer in one piece, which costs less. */
   readonly stream?: boolean;
 }

@@ -1,3 +1,4 @@
+import type { DocumentStoreSettings } from '../config/language/document-store.ts';
 import type { Logger } from '../logger.ts';
 import type { Agent } from './agent.ts';
 import type { AuthScheme } from './auth-scheme.ts';
@@ -24,11 +25,17 @@ export interface ToolsetContext extends ExtensionContext {
   readonly documentStores: ReadonlyMap<string, DocumentStore>;
 }
 
+export interface DocumentStoreContext extends ExtensionContext {
+  /** What the configuration says beside `source`: watch, chunking, search. */
+  readonly settings: DocumentStoreSettings;
+}
+
 /** What an agent may ask for, by the names that its options refer to. Asking for any other name throws. */
 export interface AgentDependencies {
   llm(name: string): LlmProvider;
   agent(name: string): Agent;
-  documentStore(name: string): DocumentStore;
+  /** The stores that the agent's `document_stores` names: all there are when it is absent. */
+  readonly documentStores: ReadonlyMap<string, DocumentStore>;
   /**
    * The tools that the agent's options name, as they are now; no two of one name.
    * Asked for each message, since the tools of a remote server may change.
@@ -43,7 +50,7 @@ export interface ExtensionPoints {
   storage: { instance: StorageBackend; context: ExtensionContext };
   auth: { instance: AuthScheme; context: ExtensionContext };
   toolset: { instance: Toolset; context: ToolsetContext };
-  document_store: { instance: DocumentStore; context: ExtensionContext };
+  document_store: { instance: DocumentStore; context: DocumentStoreContext };
   agent: { instance: Agent; context: ExtensionContext & AgentDependencies };
 }
 

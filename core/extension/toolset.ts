@@ -1,5 +1,5 @@
-import type { FilePart, TextPart } from '../message.ts';
 import type { Logger } from '../logger.ts';
+import type { FilePart, TextPart } from '../message.ts';
 import type { Principal } from './auth-scheme.ts';
 import type { ToolDefinition } from './llm-provider.ts';
 

@@ -1,5 +1,5 @@
-import type { HectorConfig } from '../config/language/hector.ts';
 import type { AgentConfig } from '../config/language/agent.ts';
+import type { HectorConfig } from '../config/language/hector.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { HectorError } from '../errors.ts';
 import type { Agent } from '../extension/agent.ts';
@@ -103,7 +103,10 @@ export class Generation {
     this.#retired = true;
     if (!(await this.#drained(options.drainMs, options.hurry))) {
       this.#abort.abort(
-        new HectorError('drain_deadline', 'The configuration was replaced and the time to finish on the old one is over.'),
+        new HectorError(
+          'drain_deadline',
+          'The configuration was replaced and the time to finish on the old one is over.',
+        ),
       );
       await this.#drained(options.abortMs);
     }

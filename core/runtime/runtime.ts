@@ -86,12 +86,17 @@ export class Runtime<S> {
       .then((cut) => {
         if (cut.length > 0) logger.error({ generation: generation.id, cut }, 'work did not end in time and was cut');
       })
-      .catch((error: unknown) => logger.error({ generation: generation.id, err: error }, 'a generation was not closed cleanly'))
+      .catch((error: unknown) =>
+        logger.error({ generation: generation.id, err: error }, 'a generation was not closed cleanly'),
+      )
       .finally(() => this.#draining.delete(generation));
     this.#draining.set(generation, { hurry, done });
     if (this.#draining.size > maxDraining) {
       const [oldest] = this.#draining;
-      logger.warn({ generation: oldest?.[0].id, maxDraining }, 'too many generations drain at once: the oldest is ended');
+      logger.warn(
+        { generation: oldest?.[0].id, maxDraining },
+        'too many generations drain at once: the oldest is ended',
+      );
       oldest?.[1].hurry.abort();
     }
   }

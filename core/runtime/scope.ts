@@ -23,6 +23,7 @@ export class Scope implements AsyncDisposable {
         errors.push(error);
       }
     }
-    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} of the things in use could not be closed`);
+    if (errors.length > 0)
+      throw new AggregateError(errors, `${errors.length} of the things in use could not be closed`);
   }
 }

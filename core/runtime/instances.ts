@@ -1,0 +1,128 @@
+import { hashOf } from '../config/canonical.ts';
+import { errorMessage, HectorError } from '../errors.ts';
+import { type ExtensionPoints, type PointName, points } from '../extension/points.ts';
+import type { Logger } from '../logger.ts';
+import type { RegisteredExtension } from '../plugin/registry.ts';
+import type { ResourcePool } from './resource-pool.ts';
+import type { Scope } from './scope.ts';
+
+/** What an instance must be able to do: what is checked of the objects that plugins return. */
+const methods: Readonly<Record<PointName, readonly string[]>> = {
+  config: ['watch'],
+  llm: ['chat'],
+  storage: ['ping'],
+  auth: ['authenticate'],
+  toolset: ['tools'],
+  document_store: ['search'],
+  agent: ['run'],
+};
+
+export interface InstanceRequest<P extends PointName> {
+  readonly registered: RegisteredExtension<P>;
+  /** Its place in the configuration: `llms.default`. */
+  readonly place: string;
+  readonly options: unknown;
+  /** What else the instance is made from: the keys of the instances that it uses. */
+  readonly madeFrom?: readonly string[];
+  context(): ExtensionPoints[P]['context'];
+  /** Applied once, to the new instance. */
+  wrap?(instance: ExtensionPoints[P]['instance']): ExtensionPoints[P]['instance'];
+}
+
+export interface Instance<P extends PointName> {
+  /** Equal keys mean that the instance is the same. */
+  readonly key: string;
+  readonly value: ExtensionPoints[P]['instance'];
+}
+
+interface Deadlines {
+  readonly createMs: number;
+  readonly disposeMs: number;
+}
+
+/**
+ * Makes the instances of one generation, or takes over those of an earlier one that were made from the same.
+ *
+ * A plugin stays naive: its `create` is called once for each set of options, its dispose once after the last generation
+ * has let go, what it throws is told with its name, and one that hangs is given up.
+ */
+export class Instances {
+  readonly #pool: ResourcePool;
+  readonly #scope: Scope;
+  readonly #logger: Logger;
+  readonly #deadlines: Deadlines;
+
+  constructor(pool: ResourcePool, scope: Scope, logger: Logger, deadlines: Deadlines) {
+    this.#pool = pool;
+    this.#scope = scope;
+    this.#logger = logger;
+    this.#deadlines = deadlines;
+  }
+
+  async take<P extends PointName>(request: InstanceRequest<P>): Promise<Instance<P>> {
+    const { registered, place, options, madeFrom = [] } = request;
+    const { extension, plugin } = registered;
+    const key = `${place}#${hashOf([plugin.name, extension.point, extension.name, options, madeFrom])}`;
+    const resource = await this.#pool.take(key, () => this.#create(request));
+    this.#scope.defer(() => resource.release());
+    return { key, value: resource.value.instance };
+  }
+
+  async #create<P extends PointName>(request: InstanceRequest<P>) {
+    const { registered, place, options, wrap } = request;
+    const { extension, plugin } = registered;
+    const who = `the ${points[extension.point].noun} "${extension.name}" of the plugin "${plugin.name}"`;
+    const { createMs, disposeMs } = this.#deadlines;
+
+    const creating = Promise.resolve().then(() => extension.create(options as never, request.context()));
+    const created = await within(creating, createMs).catch((error: unknown) => {
+      if (error === late) {
+        // Should it come after all, nobody will use it.
+        creating.then(
+          (instance) => (instance as Partial<AsyncDisposable> | undefined)?.[Symbol.asyncDispose]?.(),
+          () => undefined,
+        );
+        throw new HectorError('plugin_hangs', `${who} did not come up within ${createMs / 1000} s.`);
+      }
+      const origin = plugin.name.startsWith('hector/') ? '' : ` (${who})`;
+      throw new HectorError('plugin_failed', `${errorMessage(error)}${origin}`, { cause: error });
+    });
+
+    const missing = methods[extension.point].find(
+      (name) => typeof (created as unknown as Record<string, unknown> | null)?.[name] !== 'function',
+    );
+    if (missing !== undefined) {
+      throw new HectorError(
+        'plugin_contract',
+        `${who} returned something without a method "${missing}". That is an error of the plugin.`,
+      );
+    }
+    const instance = wrap ? wrap(created) : created;
+    return {
+      instance,
+      [Symbol.asyncDispose]: async () => {
+        try {
+          await within(Promise.resolve(created[Symbol.asyncDispose]?.()), disposeMs);
+        } catch (error) {
+          const err = error === late ? new Error(`not closed within ${disposeMs / 1000} s`) : error;
+          this.#logger.error({ err, plugin: plugin.name, instance: place }, 'an instance was not closed cleanly');
+        }
+      },
+    };
+  }
+}
+
+const late = Symbol('late');
+
+/** Rejects with `late` when the promise has not settled in time. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), ms);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
