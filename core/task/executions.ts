@@ -1,0 +1,326 @@
+import { randomUUID } from 'node:crypto';
+import { interruptedStates, type Message, type Task, terminalStates } from '../a2a.ts';
+import { HectorError } from '../errors.ts';
+import type { Principal } from '../extension/auth-scheme.ts';
+import type { Page } from '../extension/storage-backend.ts';
+import type { Logger } from '../logger.ts';
+import type { Generation, Lease, ServedAgent } from '../runtime/generation.ts';
+
+import { Execution, type ExecutionObserver } from './execution.ts';
+import { withStatus } from './fold.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { listTasks, type TaskListQuery } from './listing.ts';
+import { readerOf, type TaskReader } from './reader.ts';
+import { RecentMap } from './recent-map.ts';
+import { graceMs, maxUnsaved, saveMs, taskSettings, unsavedMs } from './settings.ts';
+
+export interface SendRequest {
+  /** The request's. The execution extends it and does not need it afterwards. */
+  readonly lease: Lease;
+  readonly agent: ServedAgent;
+  /** With a `taskId` it continues that task. Without a `contextId` it begins a new context. */
+  readonly message: Message;
+  readonly principal: Principal;
+  /** Whether the caller reads along. */
+  readonly streaming: boolean;
+}
+
+/** Who asks, and of which agent. A task of somebody else is to be told from none at all by nobody. */
+export interface TaskCaller {
+  readonly owner: string;
+  readonly agent: string;
+  readonly lease: Lease;
+}
+
+/** How long `cancel` waits for a cancelled task to have ended. */
+const cancelMs = 1_000;
+
+/**
+ * All that runs in this process, of whatever generation, and what has run, as the stores of the generations have it.
+ *
+ * A task is in the table from before its first event until the store has taken it, so at no time is it in neither. What
+ * a store does not take stays in memory for a while. Messages of one context run side by side if they are sent so; those
+ * of one task follow each other.
+ */
+export class Executions {
+  readonly #logger: Logger;
+  readonly #running = new Map<string, Execution>();
+  /** Ended, but their agents have not. */
+  readonly #lingering = new Set<Execution>();
+  /** Ended, but not in the store. */
+  readonly #unsaved = new RecentMap<string, Execution>(unsavedMs);
+  /** The task that a message has made: a message that is sent again, because its answer was lost, makes no second one. */
+  readonly #taskOfMessage = new RecentMap<string, string>();
+  readonly #watched = new WeakSet<Generation>();
+  /** Held while a task that waits for its caller is continued or cancelled. */
+  readonly #transitions = new KeyedLock();
+  readonly #whenIdle = new Set<() => void>();
+  #closed = false;
+
+  constructor(options: { readonly logger: Logger }) {
+    this.#logger = options.logger;
+  }
+
+  /** Tasks that have not ended. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  async send(request: SendRequest): Promise<TaskReader> {
+    const { message, principal, agent, lease } = request;
+    const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
+    if (message.taskId) return this.#transitions.run(message.taskId, () => this.#continue(caller, request));
+
+    const key = messageKey(caller, message.contextId, message.messageId);
+    for (let taskId = this.#taskOfMessage.get(key); taskId !== undefined; ) {
+      const reader = await this.#reader(caller, taskId, request.streaming);
+      if (reader) return reader;
+      // The store has forgotten the task; meanwhile the same message may have made another.
+      const made = this.#taskOfMessage.get(key);
+      if (made === taskId) break;
+      taskId = made;
+    }
+
+    const taskId = randomUUID();
+    const contextId = message.contextId || randomUUID();
+    const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
+    const complete: Message = { ...message, taskId, contextId };
+    const task: Task = { id: taskId, contextId, status, artifacts: [], history: [complete] };
+    const reader = this.#start(request, complete, task);
+    this.#remember(caller, message.contextId, message.messageId, task);
+    return reader;
+  }
+
+  async #continue(caller: TaskCaller, request: SendRequest): Promise<TaskReader> {
+    const { message, streaming } = request;
+    const taskId = message.taskId ?? '';
+    const running = this.#runningOf(caller, taskId);
+    if (running) {
+      if (running.messageId === message.messageId) return running.reader(streaming);
+      if (!running.concluded) {
+        throw new HectorError(
+          'task_busy',
+          `The task ${taskId} is still working. Send the message when it has ended or asks for input.`,
+        );
+      }
+      await running.settled();
+    }
+    const unsaved = this.#held(caller, taskId);
+    const task = unsaved?.task ?? (await this.#stored(caller, taskId));
+    if (!task) throw notFound(taskId);
+    if (message.contextId && message.contextId !== task.contextId) {
+      throw new HectorError(
+        'context_mismatch',
+        `The task ${taskId} belongs to the context ${task.contextId}, not to ${message.contextId}. Send one of the two, or both that belong together.`,
+      );
+    }
+    if (task.history.some((earlier) => earlier.messageId === message.messageId)) return readerOf(task);
+    if (terminalStates.has(task.status.state)) {
+      throw new HectorError(
+        'task_terminal',
+        `The task ${taskId} has ended and takes no more messages. Send it without a taskId to begin another.`,
+      );
+    }
+
+    const complete: Message = { ...message, contextId: task.contextId };
+    const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
+    const reader = this.#start(request, complete, withStatus(task, status, complete), unsaved?.saving);
+    this.#unsaved.delete(taskId);
+    this.#remember(caller, task.contextId, message.messageId, task);
+    return reader;
+  }
+
+  #start(request: SendRequest, message: Message, task: Task, after?: Promise<unknown>): TaskReader {
+    const { lease, agent, principal } = request;
+    const { generation } = lease;
+    if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
+    const { maxRunning } = taskSettings(generation.contents.config);
+    if (this.#running.size + this.#lingering.size >= maxRunning) {
+      throw new HectorError(
+        'too_busy',
+        `${maxRunning} tasks are running, as many as server.limits.max_running_tasks allows. Try again later.`,
+      );
+    }
+
+    const streaming = request.streaming && agent.config.streaming;
+    const execution = new Execution({
+      lease: lease.extend(`task ${task.id}`),
+      agent,
+      principal,
+      message,
+      task,
+      streaming,
+      after,
+      logger: this.#logger,
+      observer: this.#observer,
+    });
+    this.#running.set(task.id, execution);
+    this.#watch(generation);
+    const reader = execution.reader(request.streaming);
+    execution.start();
+    if (generation.signal.aborted) execution.fail(generation.signal.reason);
+    return reader;
+  }
+
+  readonly #observer: ExecutionObserver = {
+    ended: (execution, stored) => {
+      if (!stored) this.#unsaved.set(execution.id, execution, maxUnsaved);
+      if (!execution.released) this.#lingering.add(execution);
+      this.#running.delete(execution.id);
+      if (this.#running.size === 0) for (const resolve of this.#whenIdle) resolve();
+    },
+    stored: (execution) => {
+      if (this.#unsaved.get(execution.id) === execution) this.#unsaved.delete(execution.id);
+    },
+    released: (execution) => {
+      this.#lingering.delete(execution);
+    },
+  };
+
+  /** One listener a generation, not one a task: adding a listener costs more the more there are. */
+  #watch(generation: Generation): void {
+    if (this.#watched.has(generation)) return;
+    this.#watched.add(generation);
+    const end = () => {
+      for (const execution of this.#running.values()) {
+        if (execution.generation === generation) execution.fail(generation.signal.reason);
+      }
+    };
+    generation.signal.addEventListener('abort', end, { once: true });
+  }
+
+  async get(caller: TaskCaller, taskId: string): Promise<Task | undefined> {
+    return this.#held(caller, taskId)?.task ?? this.#stored(caller, taskId);
+  }
+
+  async subscribe(caller: TaskCaller, taskId: string): Promise<TaskReader> {
+    const reader = await this.#reader(caller, taskId, true);
+    if (!reader) throw notFound(taskId);
+    if (terminalStates.has(reader.task.status.state)) {
+      throw new HectorError(
+        'task_terminal',
+        `The task ${taskId} has ended; there is nothing to subscribe to. Get it instead.`,
+      );
+    }
+    return reader;
+  }
+
+  /** Tasks that run and tasks that have ended, newest status first. */
+  async list(caller: TaskCaller, query: TaskListQuery): Promise<Page<Task>> {
+    const held = new Map<string, Task>();
+    for (const executions of [this.#unsaved.values(), this.#running.values()]) {
+      for (const execution of executions) if (isOf(caller, execution)) held.set(execution.id, execution.task);
+    }
+    return listTasks([...held.values()], caller.lease.generation.contents.tasks.tasks, caller, query);
+  }
+
+  async cancel(caller: TaskCaller, taskId: string): Promise<Task> {
+    const execution = this.#runningOf(caller, taskId);
+    if (execution) {
+      execution.cancel();
+      await within(cancelMs, execution.settled());
+      // A slow store delays the last event, not the answer.
+      if (execution.task.status.state === 'TASK_STATE_CANCELED') return execution.task;
+    }
+    return this.#transitions.run(taskId, () => this.#cancelWaiting(caller, taskId));
+  }
+
+  async #cancelWaiting(caller: TaskCaller, taskId: string): Promise<Task> {
+    const held = this.#held(caller, taskId);
+    // Else an earlier state could be written over this one.
+    await held?.settled();
+    await held?.saving;
+    const task = await this.get(caller, taskId);
+    if (!task) throw notFound(taskId);
+    if (!interruptedStates.has(task.status.state)) {
+      throw new HectorError('task_not_cancelable', `The task ${taskId} cannot be cancelled: it has ended.`);
+    }
+    const cancelled = withStatus(task, { state: 'TASK_STATE_CANCELED', timestamp: new Date().toISOString() });
+    await caller.lease.generation.contents.tasks.tasks.put({
+      task: cancelled,
+      owner: caller.owner,
+      agent: caller.agent,
+    });
+    this.#unsaved.delete(taskId);
+    return cancelled;
+  }
+
+  /**
+   * Takes no more messages and waits for what runs, at most `withinMs`; then ends it as failed, for `reason`. Every reader
+   * has seen the end of its task when this returns.
+   */
+  async close(withinMs: number, reason: string): Promise<void> {
+    this.#closed = true;
+    if (!(await this.#idle(withinMs))) {
+      const shutdown = new HectorError('shutdown', reason);
+      for (const execution of this.#running.values()) execution.fail(shutdown);
+      await this.#idle(graceMs + saveMs + 1_000);
+    }
+    for (const execution of this.#lingering) execution.letGo();
+  }
+
+  /** Whether everything had ended within the time. */
+  #idle(withinMs: number): Promise<boolean> {
+    if (this.#running.size === 0) return Promise.resolve(true);
+    const idle = new Promise<true>((resolve) => {
+      const settle = () => {
+        this.#whenIdle.delete(settle);
+        resolve(true);
+      };
+      this.#whenIdle.add(settle);
+    });
+    return within(withinMs, idle);
+  }
+
+  async #reader(caller: TaskCaller, taskId: string, attached: boolean): Promise<TaskReader | undefined> {
+    const running = this.#runningOf(caller, taskId);
+    if (running) return running.reader(attached);
+    const task = await this.get(caller, taskId);
+    return task && readerOf(task);
+  }
+
+  #runningOf(caller: TaskCaller, taskId: string): Execution | undefined {
+    const execution = this.#running.get(taskId);
+    return execution && isOf(caller, execution) ? execution : undefined;
+  }
+
+  #held(caller: TaskCaller, taskId: string): Execution | undefined {
+    const execution = this.#running.get(taskId) ?? this.#unsaved.get(taskId);
+    return execution && isOf(caller, execution) ? execution : undefined;
+  }
+
+  async #stored(caller: TaskCaller, taskId: string): Promise<Task | undefined> {
+    const stored = await caller.lease.generation.contents.tasks.tasks.get(taskId);
+    return stored && stored.owner === caller.owner && stored.agent === caller.agent ? stored.task : undefined;
+  }
+
+  #remember(caller: TaskCaller, sentContextId: string | undefined, messageId: string, task: Task): void {
+    const { maxRemembered } = taskSettings(caller.lease.generation.contents.config);
+    this.#taskOfMessage.set(messageKey(caller, task.contextId, messageId), task.id, maxRemembered);
+    if (!sentContextId) this.#taskOfMessage.set(messageKey(caller, '', messageId), task.id, maxRemembered);
+  }
+}
+
+function isOf(caller: TaskCaller, execution: Execution): boolean {
+  return execution.owner === caller.owner && execution.agent.name === caller.agent;
+}
+
+function messageKey(caller: TaskCaller, contextId: string | undefined, messageId: string): string {
+  return `${caller.owner}\0${caller.agent}\0${contextId ?? ''}\0${messageId}`;
+}
+
+function notFound(taskId: string): HectorError {
+  return new HectorError('task_not_found', `There is no task ${taskId}.`);
+}
+
+/** Whether the promise settles within the time. Rejects as it does. */
+async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    // setTimeout takes 31 bits.
+    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1), false);
+  });
+  const settled = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return settled;
+}

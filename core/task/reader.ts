@@ -1,0 +1,41 @@
+import type { Task } from '../a2a.ts';
+import type { TaskEvent } from './event.ts';
+
+/** One caller's view of a task. Readers neither keep an execution going nor end it. */
+export interface TaskReader {
+  /** As it was when the reader was made. */
+  readonly task: Task;
+  /**
+   * First a `task` event with the whole task, then what happens after it, in the order that every reader sees; ends when
+   * the task has ended or waits for its caller, or when `signal` aborts. A reader that falls far behind is given another
+   * `task` event, which replaces all before it.
+   */
+  events(signal?: AbortSignal): AsyncIterable<TaskEvent>;
+  /** The task once it has ended or waits for its caller. Rejects with the signal's reason. */
+  settled(signal?: AbortSignal): Promise<Task>;
+}
+
+/** A reader of a task on which nothing runs. */
+export function readerOf(task: Task): TaskReader {
+  return {
+    task,
+    async *events(signal) {
+      if (!signal?.aborted) yield { type: 'task', task };
+    },
+    async settled(signal) {
+      signal?.throwIfAborted();
+      return task;
+    },
+  };
+}
+
+/** `promise`, or the signal's reason if that comes first. Leaves no listener behind. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
