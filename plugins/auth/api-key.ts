@@ -1,0 +1,114 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import {
+  ApiKey,
+  AuthError,
+  type AuthRequest,
+  authScheme,
+  definePlugin,
+  HectorError,
+  type Principal,
+  type Static,
+  Type,
+} from '../../core/index.ts';
+import { bearerToken, looksLikeJwt } from './bearer.ts';
+
+interface KnownKey {
+  readonly digest: Buffer;
+  readonly principal: Principal;
+}
+
+/** Keys that callers send in a header of their own or as `Authorization: Bearer …`. */
+export default definePlugin({
+  apiVersion: 1,
+  name: 'hector/auth-api-key',
+  provides: [
+    authScheme({
+      name: 'api-key',
+      description: 'Keys that are listed in the configuration',
+      options: Type.Object(
+        {
+          keys: Type.Array(ApiKey, {
+            minItems: 1,
+            description:
+              'A key, or { key, subject, scopes }. Two keys of one subject let callers change from one to the other',
+          }),
+          header: Type.String({
+            pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+            default: 'X-API-Key',
+            description: 'The header that holds the key; Authorization: Bearer is taken as well',
+          }),
+        },
+        { additionalProperties: false },
+      ),
+      create({ keys, header }) {
+        const known = knownKeys(keys);
+        const headerName = header.toLowerCase();
+        return {
+          securityScheme: { apiKeySecurityScheme: { location: 'header', name: header } },
+          async authenticate(request) {
+            const presented = presentedKey(request, headerName);
+            if (presented === undefined) return undefined;
+            const principal = findKey(known, digestOf(presented.key, 'latin1'))?.principal;
+            if (principal) return principal;
+            if (presented.mayBeJwt) return undefined;
+            throw new AuthError(`The ${presented.place} holds no key that is known here.`);
+          },
+        };
+      },
+    }),
+  ],
+});
+
+function presentedKey(request: AuthRequest, headerName: string) {
+  const own = headerName === 'authorization' ? undefined : request.headers[headerName];
+  if (own !== undefined) {
+    if (typeof own !== 'string') throw new AuthError(`The header ${headerName} is there more than once.`);
+    return { key: own.trim(), place: `header ${headerName}`, mayBeJwt: false };
+  }
+  const token = bearerToken(request);
+  // Another scheme's credentials, unless somebody has chosen a key that looks like them.
+  return token === undefined ? undefined : { key: token, place: 'bearer token', mayBeJwt: looksLikeJwt(token) };
+}
+
+function knownKeys(keys: readonly Static<typeof ApiKey>[]): KnownKey[] {
+  const known: KnownKey[] = [];
+  for (const entry of keys) {
+    const { key, subject, scopes } = typeof entry === 'string' ? { key: entry, subject: undefined, scopes: [] } : entry;
+    const digest = digestOf(key, 'utf8');
+    if (known.some((other) => other.digest.equals(digest))) {
+      throw new HectorError(
+        'auth_misconfigured',
+        `Two of the API keys are the same${subject ? `; one is that of "${subject}"` : ''}. List each key once.`,
+      );
+    }
+    // Of the digest: a subject is stored beside tasks and written to logs.
+    const name = subject ?? `key:${digest.toString('hex').slice(0, 12)}`;
+    known.push({
+      digest,
+      principal: Object.freeze({ subject: name, scopes: Object.freeze([...scopes]), claims: Object.freeze({}) }),
+    });
+  }
+  return known;
+}
+
+/**
+ * The entry of a digest. Compares with every entry, and each in constant time, so that how long it takes says nothing
+ * about how much of a key is right or where in the list it stands.
+ */
+export function findKey<K extends { readonly digest: Buffer }>(
+  known: readonly K[],
+  digest: Buffer,
+  equal: (a: Buffer, b: Buffer) => boolean = timingSafeEqual,
+): K | undefined {
+  let found: K | undefined;
+  for (const entry of known) {
+    const same = equal(entry.digest, digest);
+    found = same ? entry : found;
+  }
+  return found;
+}
+
+/** Headers come as latin1, whatever bytes they are: digested as such, they are the bytes that were sent. */
+function digestOf(key: string, encoding: 'utf8' | 'latin1'): Buffer {
+  return createHash('sha256').update(key, encoding).digest();
+}
