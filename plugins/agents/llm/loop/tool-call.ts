@@ -1,0 +1,122 @@
+import {
+  type AgentContext,
+  errorCode,
+  errorMessage,
+  HectorError,
+  type Tool,
+  type ToolCallPart,
+  type ToolCallResponsePart,
+} from '../../../../core/index.ts';
+import { type SchemaCheck, schemaCheck } from '../json-schema.ts';
+import { responseSize } from '../message-size.ts';
+import { within } from './deadline.ts';
+import { bounded, toResponse } from './tool-result.ts';
+
+/** How the calls of one turn are made. */
+export interface ToolCalls {
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly parallel: number;
+  readonly timeoutMs: number;
+  /** Characters of one result. */
+  readonly maxLength: number;
+  /** Characters and bytes of all results together. */
+  readonly room: number;
+}
+
+/** More calls than this in one turn are not made. */
+const maxCalls = 128;
+
+interface Outcome {
+  readonly response: ToolCallResponsePart['response'];
+  readonly isError?: true;
+}
+
+/**
+ * Makes the calls, at most `parallel` at a time, and returns their results in the order of the calls. Whatever goes
+ * wrong with a call is its result, for the model to read; only aborting throws, and does so without waiting.
+ */
+export async function callTools(
+  calls: readonly ToolCallPart[],
+  options: ToolCalls,
+  context: AgentContext,
+): Promise<readonly ToolCallResponsePart[]> {
+  const responses = new Array<ToolCallResponsePart>(calls.length);
+  const pending = calls.entries();
+  let { room } = options;
+  const worker = async () => {
+    for (const [index, { id, name, arguments: args }] of pending) {
+      const outcome =
+        index < maxCalls
+          ? await callTool(name, args, options, context)
+          : failure(`This call was not made: at most ${maxCalls} are made in one turn.`);
+      const response = bounded(outcome.response, options.maxLength, room);
+      room = Math.max(0, room - responseSize(response));
+      responses[index] = { type: 'tool_call_response', id, name, ...outcome, response };
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(options.parallel, calls.length) }, worker));
+  return responses;
+}
+
+async function callTool(
+  name: string,
+  given: unknown,
+  { tools, timeoutMs }: ToolCalls,
+  context: AgentContext,
+): Promise<Outcome> {
+  const { agent, principal, taskId, contextId, signal } = context;
+  const logger = context.logger.child({ tool: name });
+  const tool = tools.get(name);
+  if (!tool) {
+    logger.warn({ code: 'unknown_tool' }, 'tool call failed');
+    const known = tools.size === 0 ? 'There are no tools.' : `The tools are: ${[...tools.keys()].join(', ')}.`;
+    return failure(`There is no tool named "${name}". ${known}`);
+  }
+  try {
+    const args = checkedArguments(tool, given);
+    const late = () => new HectorError('tool_timeout', `The tool "${name}" did not answer within ${timeoutMs} ms.`);
+    const result = await within(
+      timeoutMs,
+      signal,
+      (own) => tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own }),
+      late,
+    );
+    return { response: toResponse(result) };
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn({ code: errorCode(error) ?? 'tool_failed' }, 'tool call failed');
+    return failure(errorMessage(error));
+  }
+}
+
+function failure(message: string): Outcome {
+  return { response: `Error: ${message}`, isError: true };
+}
+
+/** A copy of the arguments, so that a tool that changes its own does not change what the model has said. */
+function checkedArguments(tool: Tool, given: unknown): Record<string, unknown> {
+  const args = given === undefined || given === null || given === '' ? {} : given;
+  if (typeof args === 'string') {
+    throw new HectorError('invalid_arguments', `The arguments of "${tool.name}" are not JSON. Send one JSON object.`);
+  }
+  if (typeof args !== 'object' || Array.isArray(args)) {
+    throw new HectorError('invalid_arguments', `The arguments of "${tool.name}" are not a JSON object. Send one.`);
+  }
+  const problem = parameterCheck(tool)(args);
+  if (problem !== undefined) {
+    throw new HectorError('invalid_arguments', `The arguments of "${tool.name}" are not valid: ${problem}.`);
+  }
+  return structuredClone(args) as Record<string, unknown>;
+}
+
+function parameterCheck({ name, parameters }: Tool): SchemaCheck {
+  try {
+    return schemaCheck(parameters);
+  } catch (error) {
+    throw new HectorError(
+      'invalid_tool',
+      `The tool "${name}" cannot be called: its parameters are not a JSON Schema: ${errorMessage(error)}.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,31 @@
+import type { Plugin } from '../core/index.ts';
+import configFile from '../providers/file.ts';
+import agentLlm from './agents/llm/index.ts';
+import authApiKey from './auth/api-key.ts';
+import authJwt from './auth/jwt.ts';
+import llmAnthropic from './llm/anthropic.ts';
+import llmEcho from './llm/echo.ts';
+import llmGemini from './llm/gemini.ts';
+import llmOllama from './llm/ollama.ts';
+import llmOpenai from './llm/openai.ts';
+import storageInmemory from './storage/inmemory.ts';
+import documentsDirectory from './tools/directory.ts';
+import toolsFunction from './tools/function.ts';
+import toolsSearch from './tools/search.ts';
+
+/** What is in the box. Registered like any other plugin, before those that the configuration names. */
+export const builtins: readonly Plugin[] = [
+  configFile,
+  llmAnthropic,
+  llmOpenai,
+  llmGemini,
+  llmOllama,
+  llmEcho,
+  storageInmemory,
+  authApiKey,
+  authJwt,
+  toolsFunction,
+  toolsSearch,
+  documentsDirectory,
+  agentLlm,
+];

@@ -1,0 +1,31 @@
+import { test } from 'node:test';
+import { testAgent } from '../../../conformance/agent.ts';
+import { llmAgent, tool } from '../../../support/llm-agent.ts';
+import { calls, hangs, says, scriptedLlm } from '../../../support/scripted-llm.ts';
+
+testAgent({
+  test: (name, run) => test(`llm agent: ${name}`, run),
+  create: () =>
+    llmAgent({
+      llm: scriptedLlm(({ messages }) =>
+        messages.at(-1)?.role === 'user' ? calls({ name: 'look' }, { name: 'look' }) : says('Hel', 'lo'),
+      ),
+      tools: [tool('look', async () => 'seen')],
+    }),
+  createEndless: () => llmAgent({ llm: scriptedLlm(() => [hangs()]) }),
+});
+
+testAgent({
+  test: (name, run) => test(`llm agent with structured output: ${name}`, run),
+  create: () =>
+    llmAgent({
+      llm: scriptedLlm(() => says('{"ok":', 'true}')),
+      options: { structured_output: { schema: { type: 'object', required: ['ok'] } } },
+    }),
+  createEndless: () =>
+    llmAgent({
+      llm: scriptedLlm(() => calls({ name: 'wait' })),
+      // Never ends and never looks at its signal.
+      tools: [tool('wait', () => new Promise(() => {}))],
+    }),
+});
