@@ -1,0 +1,78 @@
+import { AgentCard } from '@a2a-js/sdk';
+import { LegacyRestTransportHandler } from '@a2a-js/sdk/compat/v0_3/server';
+import { type A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server';
+import type { AgentSkill } from '../../core/a2a.ts';
+import type { GenerationContents, ServedAgent } from '../../core/runtime/generation.ts';
+import { version } from '../version.ts';
+
+/** What the card of an agent says in A2A 1.0. */
+export function agentCard({ name, config }: ServedAgent, contents: GenerationContents, origin: string): object {
+  const url = `${origin}/agents/${encodeURIComponent(name)}`;
+  const displayName = config.name ?? name;
+  const description = config.description ?? displayName;
+  const { authSchemes } = contents;
+  const organization = contents.config.name;
+  return {
+    name: displayName,
+    description,
+    // Changes with the configuration, so that a client can tell that it holds an old card.
+    version: `${version}+${contents.hash.slice(0, 8)}`,
+    supportedInterfaces: ['1.0', '0.3'].map((protocolVersion) => ({
+      url,
+      protocolBinding: 'JSONRPC',
+      protocolVersion,
+    })),
+    ...(organization !== undefined && { provider: { organization, url: origin } }),
+    capabilities: { streaming: config.streaming, pushNotifications: false, extendedAgentCard: false },
+    defaultInputModes: config.input_modes,
+    defaultOutputModes: config.output_modes,
+    skills: config.skills?.length
+      ? config.skills.map(skillOf)
+      : [{ id: 'default', name: displayName, description, tags: [name] }],
+    ...(authSchemes.size > 0 && {
+      securitySchemes: Object.fromEntries([...authSchemes].map(([key, scheme]) => [key, scheme.securityScheme])),
+      // Any one of them is enough. Where credentials are not required, the card only says which kinds there are.
+      ...(contents.config.server.auth?.require_auth !== false && {
+        securityRequirements: [...authSchemes.keys()].map((key) => ({ schemes: { [key]: { list: [] } } })),
+      }),
+    }),
+  };
+}
+
+/** The card with the fields of A2A 0.3 merged in: one document that clients of both versions read. */
+export async function hybridCard(card: object): Promise<object> {
+  const core = AgentCard.fromJSON(card);
+  // The translation is not exported; this handler is the way to it.
+  const translator = new LegacyRestTransportHandler({
+    getAuthenticatedExtendedAgentCard: async () => core,
+  } as unknown as A2ARequestHandler);
+  return merge(
+    card as Record<string, unknown>,
+    await translator.getAuthenticatedExtendedAgentCard(new ServerCallContext()),
+  );
+}
+
+function skillOf({ id, name, description, tags, examples }: AgentSkill): AgentSkill {
+  return {
+    id,
+    name,
+    description: description === '' ? name : description,
+    tags,
+    ...(examples?.length && { examples }),
+  };
+}
+
+/** Adds what is missing; objects, such as the security schemes, are merged key by key. */
+function merge(into: Readonly<Record<string, unknown>>, from: object): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...into };
+  for (const [key, value] of Object.entries(from)) {
+    const present = merged[key];
+    if (present === undefined) merged[key] = value;
+    else if (isPlain(present) && isPlain(value)) merged[key] = merge(present, value);
+  }
+  return merged;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

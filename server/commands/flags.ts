@@ -1,0 +1,127 @@
+import { parse } from 'yaml';
+import type { Environment } from '../../core/config/environment.ts';
+import type { ConfigPath } from '../../core/config/issue.ts';
+import type { Override } from '../../core/config/load.ts';
+import { UsageError } from './usage-error.ts';
+
+/** The flags of `serve` that stand for something in the configuration. */
+export interface Flags {
+  readonly host?: string;
+  readonly port?: number;
+  readonly provider?: string;
+  readonly model?: string;
+  readonly apiKey?: string;
+  readonly baseUrl?: string;
+  readonly temperature?: number;
+  readonly maxTokens?: number;
+  readonly instruction?: string;
+  readonly tools?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  readonly logFile?: string;
+}
+
+const llmFlags = [
+  ['model', 'model', '--model'],
+  ['apiKey', 'api_key', '--api-key'],
+  ['baseUrl', 'base_url', '--base-url'],
+  ['temperature', 'temperature', '--temperature'],
+  ['maxTokens', 'max_tokens', '--max-tokens'],
+] as const;
+
+const loggerKeys = [
+  ['logLevel', 'level', '--log-level', 'LOG_LEVEL'],
+  ['logFormat', 'format', '--log-format', 'LOG_FORMAT'],
+  ['logFile', 'file', '--log-file', 'LOG_FILE'],
+] as const;
+
+/**
+ * What wins over the document: flags, and for the log the environment after them. Flags of the model act on the default
+ * LLM, those of the agent on the default agent, as the document names them.
+ */
+export function overridesOf(flags: Flags, text: string, environment: Environment): Override[] {
+  const overrides: Override[] = [];
+  const set = (path: ConfigPath, value: unknown, origin: string, secret = false) =>
+    overrides.push({ path, value, origin, ...(secret && { secret }) });
+
+  if (flags.host !== undefined) set(['server', 'host'], flags.host, '--host');
+  if (flags.port !== undefined) set(['server', 'port'], flags.port, '--port');
+  for (const [flag, key, origin, variable] of loggerKeys) {
+    const fromEnvironment = environment.get(variable) || undefined;
+    if (flags[flag] !== undefined) set(['logger', key], flags[flag], origin);
+    else if (fromEnvironment !== undefined) {
+      set(['logger', key], key === 'file' ? fromEnvironment : fromEnvironment.toLowerCase(), variable);
+    }
+  }
+
+  const names = new Names(text);
+  if (flags.provider !== undefined || llmFlags.some(([flag]) => flags[flag] !== undefined)) {
+    const llm = names.defaultLlm();
+    if (flags.provider !== undefined && flags.provider !== names.providerOf(llm)) {
+      // Everything else in the entry is meant for another provider, its key above all.
+      set(['llms', llm], { provider: flags.provider }, '--provider');
+    }
+    for (const [flag, key, origin] of llmFlags) {
+      if (flags[flag] !== undefined) set(['llms', llm, key], flags[flag], origin, flag === 'apiKey');
+    }
+  }
+  if (flags.instruction !== undefined)
+    set(['agents', names.defaultAgent(), 'instruction'], flags.instruction, '--instruction');
+  if (flags.tools !== undefined) set(['agents', names.defaultAgent(), 'tools'], names.tools(flags.tools), '--tools');
+  return overrides;
+}
+
+/** The names in a document that may be wrong in any way: loading it says how, with its lines. */
+class Names {
+  readonly #document: unknown;
+
+  constructor(text: string) {
+    try {
+      this.#document = parse(text, { logLevel: 'silent' });
+    } catch {
+      this.#document = undefined;
+    }
+  }
+
+  #keys(section: string): string[] {
+    return Object.keys(record(record(this.#document)[section]));
+  }
+
+  defaultLlm(): string {
+    const named = record(record(this.#document)['defaults'])['llm'];
+    if (typeof named === 'string') return named;
+    const llms = this.#keys('llms');
+    if (llms.includes('default') || llms.length === 0) return 'default';
+    const [only, ...others] = llms;
+    if (only === undefined || others.length > 0) {
+      throw new UsageError(
+        `Which of the LLMs ${llms.join(', ')} do the flags mean? Name one of them in defaults.llm, or change the file instead.`,
+      );
+    }
+    return only;
+  }
+
+  providerOf(llm: string): unknown {
+    return record(record(record(this.#document)['llms'])[llm])['provider'];
+  }
+
+  defaultAgent(): string {
+    const named = record(record(this.#document)['server'])['default_agent'];
+    if (typeof named === 'string') return named;
+    const agents = this.#keys('agents');
+    return agents.includes('assistant') ? 'assistant' : (agents[0] ?? 'assistant');
+  }
+
+  tools(list: string): string[] {
+    if (list === 'all') return this.#keys('tools');
+    if (list === 'none') return [];
+    return list
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '');
+  }
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

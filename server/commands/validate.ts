@@ -1,0 +1,54 @@
+import { ConfigError, type ConfigIssue, formatIssue } from '../../core/config/issue.ts';
+import { printConfig } from '../../core/config/print.ts';
+import { formatReport, reportJson } from '../../core/config/report.ts';
+import type { Snapshot } from '../../core/config/snapshot.ts';
+import { HectorError } from '../../core/errors.ts';
+import { silentLogger } from '../../core/logger.ts';
+import { ResourcePool } from '../../core/runtime/resource-pool.ts';
+import { build } from '../build.ts';
+import { loadConfiguration } from './configuration.ts';
+import { type Output, showsColor } from './output.ts';
+
+export interface ValidateFlags {
+  readonly format: 'pretty' | 'json';
+  readonly printConfig?: boolean;
+}
+
+/** Takes the way that `serve` takes, up to where it would listen. */
+export async function validateCommand(file: string, flags: ValidateFlags): Promise<Output> {
+  const forPrograms = flags.format === 'json';
+  try {
+    const snapshot = await loadConfiguration(file);
+    const built = await buildOnce(snapshot);
+    const warnings = [...snapshot.warnings, ...built].map(
+      (issue) => `Warning: ${formatIssue(snapshot.source, issue)}\n`,
+    );
+    if (flags.printConfig) return { code: 0, stdout: printConfig(snapshot), stderr: warnings.join('') };
+    if (forPrograms) return { code: 0, stdout: json(reportJson(snapshot, built)) };
+    return { code: 0, stdout: `${file} is valid.\n`, stderr: warnings.join('') };
+  } catch (error) {
+    const failure = forPrograms ? asConfigError(file, error) : error;
+    if (!(failure instanceof ConfigError)) throw error;
+    if (forPrograms) return { code: 1, stdout: json(reportJson(failure)) };
+    return { code: 1, stderr: formatReport(failure, { color: showsColor(process.stderr) }) };
+  }
+}
+
+/** Programs get one form, also where there is no document to find an error in. */
+function asConfigError(file: string, error: unknown): unknown {
+  if (error instanceof ConfigError || !(error instanceof HectorError)) return error;
+  return new ConfigError(file, [{ path: [], message: error.message, rule: 'document' }], undefined, { cause: error });
+}
+
+function json(report: object): string {
+  return `${JSON.stringify(report, undefined, 2)}\n`;
+}
+
+/** Returns what the plugins warn of. */
+async function buildOnce(snapshot: Snapshot): Promise<readonly ConfigIssue[]> {
+  const warnings: ConfigIssue[] = [];
+  const onWarning = (issue: ConfigIssue) => void warnings.push(issue);
+  const generation = await build(1, snapshot, { pool: new ResourcePool(), logger: silentLogger, onWarning });
+  await generation.retire({ drainMs: 0, abortMs: 0 });
+  return warnings;
+}

@@ -1,0 +1,59 @@
+import type Router from '@koa/router';
+import Koa, { type Middleware, type ParameterizedContext } from 'koa';
+import type { Logger } from '../core/logger.ts';
+import { isClientGone } from './client-left.ts';
+import { HttpError } from './http-error.ts';
+import { authenticate } from './middleware/authenticate.ts';
+import { errors } from './middleware/errors.ts';
+import { type Lender, lease } from './middleware/lease.ts';
+import { observe } from './middleware/observe.ts';
+import { origin } from './middleware/origin.ts';
+import type { Operations } from './operations.ts';
+import type { RequestState } from './state.ts';
+
+export interface PipelineOptions {
+  readonly runtime: Lender;
+  readonly operations: Operations;
+  readonly logger: Logger;
+  /** What is served once it is known who asks, of which generation. */
+  readonly routes: Router<RequestState>;
+}
+
+/** Everything between a socket and the routes, in the order in which a request meets it. */
+export function pipeline({ runtime, operations, logger, routes }: PipelineOptions): Koa<RequestState> {
+  const app = new Koa<RequestState>();
+  app.on('error', (error: unknown, ctx?: ParameterizedContext<RequestState>) => brokenOff(error, ctx, logger));
+  app.use(errors(logger));
+  app.use(observe(logger));
+  app.use(operations.routes());
+  app.use(lease(runtime));
+  app.use(origin());
+  app.use(authenticate());
+  app.use(routes.routes());
+  app.use(unanswered);
+  return app;
+}
+
+/** No route took the request: either nothing is there, or it does not take this method. */
+const unanswered: Middleware<RequestState> = (ctx) => {
+  const matched = (ctx as { matched?: readonly { methods: readonly string[] }[] }).matched ?? [];
+  const methods = [...new Set(matched.flatMap((layer) => layer.methods))];
+  if (methods.length === 0) throw new HttpError(404, 'not_found', `There is nothing at ${ctx.path}.`);
+  const allow = methods.join(', ');
+  if (ctx.method === 'OPTIONS') {
+    ctx.set('Allow', allow);
+    ctx.status = 204;
+    return;
+  }
+  throw new HttpError(405, 'method_not_allowed', `${ctx.path} takes ${allow}, not ${ctx.method}.`, {
+    headers: { Allow: allow },
+  });
+};
+
+/** A response that broke off after its headers were sent can only be cut, so that its reader does not wait for ever. */
+function brokenOff(error: unknown, ctx: ParameterizedContext<RequestState> | undefined, logger: Logger): void {
+  const log = ctx?.state.logger ?? logger;
+  if (isClientGone(error)) log.debug({ err: error }, 'the client left before its response was complete');
+  else log.error({ err: error }, 'a response broke off');
+  if (ctx?.headerSent && !ctx.res.writableEnded) ctx.res.destroy();
+}
