@@ -1,0 +1,46 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+/**
+ * Runs the test files below the paths given (default: all of test/), each in a process of its own, and ends with a line
+ * that counts the tests. What a machine cannot run is skipped; with CI set a skip is a failure.
+ */
+const paths = process.argv.slice(2);
+const files = (paths.length > 0 ? paths : ['test']).flatMap(testFiles).sort();
+if (files.length === 0) {
+  console.error(`No test file (*.test.ts) below ${paths.join(', ') || 'test/'}.`);
+  process.exit(1);
+}
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const skips: string[] = [];
+const stream = run({ files, concurrency: 2, timeout: 300_000 });
+stream.on('test:pass', (event) => {
+  if (event.details.type === 'suite') return;
+  if (event.skip !== undefined && event.skip !== false) {
+    counts.skipped++;
+    skips.push(`${event.name}: ${event.skip}`);
+  } else counts.passed++;
+});
+stream.on('test:fail', (event) => {
+  if (event.details.type !== 'suite') counts.failed++;
+});
+const report = stream.compose(new spec());
+report.pipe(process.stdout);
+await finished(report);
+
+for (const skip of skips) console.log(`skipped: ${skip}`);
+console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+const forbidden = process.env['CI'] !== undefined && counts.skipped > 0;
+if (forbidden) console.error('A skipped test is a failure where CI is set.');
+process.exit(counts.failed > 0 || counts.passed === 0 || forbidden ? 1 : 0);
+
+function testFiles(path: string): string[] {
+  if (!statSync(path).isDirectory()) return path.endsWith('.test.ts') ? [path] : [];
+  return readdirSync(path)
+    .filter((name) => name !== 'fixtures' && name !== 'node_modules')
+    .flatMap((name) => testFiles(join(path, name)));
+}
