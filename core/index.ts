@@ -1,5 +1,5 @@
 /** What `import … from 'hector'` gives: the contracts that plugins are written against. */
-export { type Static, type TSchema, Type } from 'typebox';
+export type { Static, TSchema } from 'typebox';
 export * from './a2a.ts';
 export {
   byteSize,
@@ -26,3 +26,4 @@ export { type Logger, silentLogger } from './logger.ts';
 export * from './message.ts';
 export * from './plugin/definition.ts';
 export { reference, references } from './plugin/reference.ts';
+export { Type } from './plugin/type.ts';

@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { errorMessage, HectorError } from '../errors.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { coerce } from './coerce.ts';
@@ -8,27 +8,43 @@ import type { Findings } from './findings.ts';
 import { type JsonSchema, mapSubschemas } from './json-schema.ts';
 import { resolvedSchema } from './schema.ts';
 import type { ConfigTree } from './tree.ts';
+import { pruned, usedVariants } from './used-variants.ts';
 
 export interface CompiledSchema {
   readonly schema: JsonSchema;
-  readonly check: ValidateFunction;
+  /** Checks a document that uses these extensions. */
+  checkFor(used: readonly string[]): ValidateFunction;
 }
 
 const compiled = new WeakMap<Registry, CompiledSchema>();
+/** Validators kept for one registry: reloads mostly use the extensions that were used before. */
+const maxKept = 8;
 
-/** The schema of everything that the registry knows, compiled once. */
+/** The schema of everything that the registry knows. Validators are made when a document needs them, and kept. */
 export function compiledSchema(registry: Registry): CompiledSchema {
   let result = compiled.get(registry);
   if (!result) {
+    checkOptions(registry);
     const schema = resolvedSchema(registry);
-    result = { schema, check: compile(schema, registry) };
+    const checks = new Map<string, ValidateFunction>();
+    const checkFor = (used: readonly string[]) => {
+      const key = used.join();
+      const check = checks.get(key) ?? compile(pruned(schema, used));
+      checks.delete(key);
+      checks.set(key, check);
+      const [oldest] = checks.keys();
+      if (checks.size > maxKept && oldest !== undefined) checks.delete(oldest);
+      return check;
+    };
+    result = { schema, checkFor };
     compiled.set(registry, result);
   }
   return result;
 }
 
 /** Fills in defaults, makes texts the numbers they spell, and reports whatever the schema does not allow. */
-export function validate(tree: ConfigTree, { schema, check }: CompiledSchema, findings: Findings): void {
+export function validate(tree: ConfigTree, { schema, checkFor }: CompiledSchema, findings: Findings): void {
+  const check = checkFor(usedVariants(tree.root));
   fillDefaults(schema, tree.root);
   // A list made of a text may hold texts that are numbers: a second round. There is no third kind of nesting.
   for (let round = 0; round < 3 && !check(tree.root); round++) {
@@ -38,16 +54,14 @@ export function validate(tree: ConfigTree, { schema, check }: CompiledSchema, fi
   if (!check(tree.root)) explain(tree, check.errors as ErrorObject[], findings);
 }
 
-function compile(schema: JsonSchema, registry: Registry): ValidateFunction {
-  try {
-    return ajvFor(schema).compile(schema);
-  } catch (error) {
-    throw culprit(registry) ?? error;
-  }
+/** Our own schema is right by our tests; those of plugins are checked by `checkOptions`. */
+function compile(schema: JsonSchema): ValidateFunction {
+  return ajvFor(schema, { validateSchema: false, code: { optimize: false } }).compile(schema);
 }
 
-function ajvFor(schema: JsonSchema): Ajv {
+function ajvFor(schema: JsonSchema, options: Options = {}): Ajv {
   const ajv = new Ajv({
+    ...options,
     allErrors: true,
     discriminator: true,
     verbose: true,
@@ -102,18 +116,18 @@ function everySchema(schema: JsonSchema, visit: (schema: JsonSchema) => void): v
   });
 }
 
-/** Who is to blame for a composed schema that is none. */
-function culprit(registry: Registry): HectorError | undefined {
+/** Says whose options are not a JSON Schema. Those in the box are known to be. */
+function checkOptions(registry: Registry): void {
   for (const plugin of registry.plugins) {
+    if (plugin.name.startsWith('hector/')) continue;
     for (const { name, options } of plugin.provides) {
       const schema = JSON.parse(JSON.stringify(options)) as JsonSchema;
       try {
         ajvFor(schema).compile(schema);
       } catch (error) {
         const message = `The options of "${name}" in the plugin "${plugin.name}" are not a JSON Schema that can be used: ${errorMessage(error)}.`;
-        return new HectorError('plugin_invalid', message, { cause: error });
+        throw new HectorError('plugin_invalid', message, { cause: error });
       }
     }
   }
-  return undefined;
 }

@@ -1,4 +1,5 @@
-import { type TOptional, type TSchema, type TString, Type } from 'typebox';
+import type { TOptional, TSchema, TString } from 'typebox';
+import { Type } from './type.ts';
 
 /** What an option of an extension can refer to by name. */
 export type ReferenceTarget = 'llm' | 'agent' | 'tool' | 'document_store';

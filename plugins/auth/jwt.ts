@@ -1,18 +1,4 @@
-import { type JWTPayload, jwtVerify } from 'jose';
-import {
-  AuthError,
-  authScheme,
-  definePlugin,
-  duration,
-  errorCode,
-  errorMessage,
-  HectorError,
-  milliseconds,
-  type Principal,
-  Type,
-} from '../../core/index.ts';
-import { bearerToken, looksLikeJwt } from './bearer.ts';
-import { remoteKeys } from './jwks.ts';
+import { authScheme, definePlugin, duration, type Static, Type } from '../../core/index.ts';
 
 /** With public keys only: `none` proves nothing, and a key that everybody may read must not be taken for a shared secret. */
 const algorithms = [
@@ -29,131 +15,37 @@ const algorithms = [
   'Ed25519',
 ];
 
-const maxToleranceMs = 60_000;
-
-/** Access tokens that are JWTs, checked with the keys of a JWKS endpoint. */
-export default definePlugin({
-  apiVersion: 1,
-  name: 'hector/auth-jwt',
-  provides: [
-    authScheme({
-      name: 'jwt',
-      description: 'Access tokens that an identity provider has signed',
-      options: Type.Object(
-        {
-          jwks_url: Type.String({
-            pattern: '^https?://',
-            description: 'Where the identity provider publishes its keys',
-          }),
-          issuer: Type.Optional(Type.String({ minLength: 1, description: 'What the claim "iss" must be' })),
-          audience: Type.Optional(
-            Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
-              description: 'What the claim "aud" must contain; of several, one',
-            }),
-          ),
-          algorithms: Type.Array(Type.Enum(algorithms), {
-            minItems: 1,
-            default: algorithms,
-            description: 'Signature algorithms that are taken',
-          }),
-          clock_tolerance: duration('30s', 'How far the clocks may be apart; at most 60s'),
-          refresh_interval: duration('10m', 'How often the keys are fetched again'),
-        },
-        { additionalProperties: false },
-      ),
-      async create(options, { logger, signal, warn }) {
-        const { issuer, audience } = options;
-        const url = parseUrl(options.jwks_url);
-        const toleranceMs = milliseconds(options.clock_tolerance);
-        if (toleranceMs > maxToleranceMs) {
-          throw new HectorError(
-            'auth_misconfigured',
-            `clock_tolerance is ${options.clock_tolerance}, but may be at most 60s.`,
-          );
-        }
-        if (issuer === undefined)
-          warn('No issuer is set, so tokens of any issuer are taken that the keys fit. Set issuer.');
-        if (audience === undefined) {
-          warn('No audience is set, so tokens that were issued for other services are taken. Set audience.');
-        }
-
-        const keys = remoteKeys({ url, refreshMs: Math.max(milliseconds(options.refresh_interval), 1_000) });
-        try {
-          await unlessAborted(keys.fetch(), signal);
-        } catch (error) {
-          if (signal.aborted) {
-            await keys[Symbol.asyncDispose]();
-            throw error;
-          }
-          logger.warn({ err: error }, 'the keys of tokens could not be fetched yet');
-          warn(`${errorMessage(error)} Until they can be, callers with a token are answered 503.`);
-        }
-
-        const checks = {
-          algorithms: [...options.algorithms],
-          clockTolerance: toleranceMs / 1000,
-          requiredClaims: ['sub', 'exp'],
-          ...(issuer !== undefined && { issuer }),
-          ...(audience !== undefined && { audience }),
-        };
-        return {
-          securityScheme: { httpAuthSecurityScheme: { scheme: 'Bearer', bearerFormat: 'JWT' } },
-          async authenticate(request, requestSignal) {
-            const token = bearerToken(request);
-            if (token === undefined || !looksLikeJwt(token)) return undefined;
-            try {
-              const { payload } = await unlessAborted(jwtVerify(token, keys.key, checks), requestSignal);
-              return principalOf(payload);
-            } catch (error) {
-              requestSignal.throwIfAborted();
-              throw refusal(error);
-            }
-          },
-          [Symbol.asyncDispose]: () => keys[Symbol.asyncDispose](),
-        };
-      },
+const JwtOptions = Type.Object(
+  {
+    jwks_url: Type.String({
+      pattern: '^https?://',
+      description: 'Where the identity provider publishes its keys',
     }),
-  ],
+    issuer: Type.Optional(Type.String({ minLength: 1, description: 'What the claim "iss" must be' })),
+    audience: Type.Optional(
+      Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+        description: 'What the claim "aud" must contain; of several, one',
+      }),
+    ),
+    algorithms: Type.Array(Type.Enum(algorithms), {
+      minItems: 1,
+      default: algorithms,
+      description: 'Signature algorithms that are taken',
+    }),
+    clock_tolerance: duration('30s', 'How far the clocks may be apart; at most 60s'),
+    refresh_interval: duration('10m', 'How often the keys are fetched again'),
+  },
+  { additionalProperties: false },
+);
+export type JwtOptions = Static<typeof JwtOptions>;
+
+const jwt = authScheme({
+  name: 'jwt',
+  description: 'Access tokens that an identity provider has signed',
+  options: JwtOptions,
+  // Its libraries are loaded where it is used, not at every start.
+  create: async (options, context) => (await import('./jwt-scheme.ts')).jwtScheme(options, context),
 });
 
-function parseUrl(text: string): URL {
-  if (URL.canParse(text)) return new URL(text);
-  throw new HectorError('auth_misconfigured', `jwks_url is "${text}", which is not a URL.`);
-}
-
-function principalOf(claims: JWTPayload): Principal {
-  const { sub, scope, scp } = claims;
-  if (typeof sub !== 'string' || sub === '') throw new AuthError('The token names no subject ("sub").');
-  return { subject: sub, scopes: scopesOf(scope ?? scp), claims };
-}
-
-/** RFC 8693 has one string, some identity providers a list. */
-function scopesOf(value: unknown): string[] {
-  if (typeof value === 'string') return value.split(' ').filter((scope) => scope !== '');
-  return Array.isArray(value) ? value.filter((scope) => typeof scope === 'string') : [];
-}
-
-/** Whose fault it is: that of the token is a 401, anything else must not pass for one. */
-function refusal(error: unknown): HectorError {
-  const code = errorCode(error);
-  if (code === 'unauthenticated' || code === 'auth_unavailable') return error as HectorError;
-  if (code !== undefined && /^ERR_(JOSE|JWS|JWT|JWKS_(NO|MULTIPLE)_MATCHING)/.test(code)) {
-    return new AuthError(`The token is not valid: ${errorMessage(error)}.`, { cause: error });
-  }
-  return new HectorError('auth_unavailable', `A token could not be checked: ${errorMessage(error)}.`, { cause: error });
-}
-
-/** Work that others wait for as well goes on; only this caller stops waiting. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-  });
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}
+/** Access tokens that are JWTs, checked with the keys of a JWKS endpoint. */
+export default definePlugin({ apiVersion: 1, name: 'hector/auth-jwt', provides: [jwt] });

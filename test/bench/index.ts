@@ -6,9 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { type BenchOptions, cases, run } from './cases.ts';
+import { cases } from './cases.ts';
 import { NotRunnable, pinLoad } from './process.ts';
 import { type CaseResult, json, machine, text } from './report.ts';
+import { type BenchOptions, run } from './stage.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const usage = `npm run bench -- [--quick] [--only ${cases.map(({ name }) => name).join(',')}] [--json FILE] [--no-build] [--cli FILE] [--profile FOLDER]

@@ -1,4 +1,5 @@
-import { type TSchema, type TString, Type } from 'typebox';
+import type { TSchema, TString } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 
 /** The keyword under which a schema says that this version accepts a key without acting on it. */
 export const comingKeyword = 'x-coming';

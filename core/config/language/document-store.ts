@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 import { coming, comingSection, section } from './common.ts';
 
 /** What every document store has, wherever its documents come from; handed to `create` beside the options of `source`. */

@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 import type { AgentConfig } from './agent.ts';
 import { Defaults } from './agent.ts';
 import { comingSection } from './common.ts';

@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 import { duration, section } from './common.ts';
 
 export const LlmTimeouts = section(

@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 import { byteSize, coming, comingSection, duration, optionalSection, section } from './common.ts';
 
 export const ApiKey = Type.Union([

@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 import { coming, comingSection, duration, section } from './common.ts';
 
 /** A database that this version cannot open yet: accepted as a whole, so that a file written for the next one loads. */

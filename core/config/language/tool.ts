@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../plugin/type.ts';
 import { coming } from './common.ts';
 
 /** What every entry of `tools` has, of whatever type. */
