@@ -8,7 +8,7 @@ import { pageWithReference } from './reference.ts';
 
 test('docs/configuration.md has every key, with its type and default', () => {
   const { current, expected } = pageWithReference();
-  assert.equal(current, expected, 'run `npm run docs`');
+  assert.ok(current === expected, 'the page is not what the schema says: run `npm run docs`');
 });
 
 test('every key that is accepted and not acted on is listed there as coming', () => {

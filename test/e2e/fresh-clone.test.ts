@@ -58,7 +58,7 @@ test("from a bare checkout, the first line of the README serves an agent, and th
     assert.deepEqual(written, [], 'nothing is written');
   } finally {
     // npm does not pass every signal on: the whole process group is ended.
-    process.kill(-(shell.pid ?? 0), 'SIGKILL');
+    if (shell.exitCode === null) process.kill(-(shell.pid ?? 0), 'SIGKILL');
     await exited;
     await rm(folder, { recursive: true, force: true });
   }
