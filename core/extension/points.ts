@@ -40,7 +40,7 @@ export interface AgentDependencies {
    * The tools that the agent's options name, as they are now; no two of one name.
    * Asked for each message, since the tools of a remote server may change.
    */
-  tools(signal: AbortSignal): Promise<readonly Tool[]>;
+  tools(signal: AbortSignal): Promise<readonly Tool[]> | readonly Tool[];
 }
 
 /** The extension points: the instance that `create` returns and what it is given. */

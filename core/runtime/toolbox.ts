@@ -11,6 +11,8 @@ export interface ToolSource {
   readonly requiresApproval: boolean;
 }
 
+const none: readonly Tool[] = [];
+
 /**
  * The tools of an agent, gathered from its toolsets for each message, since those of a remote server come and go.
  * No two have one name: the entry that the configuration names first wins, and the clash is logged once.
@@ -26,8 +28,12 @@ export class Toolbox {
     this.#logger = logger;
   }
 
-  async tools(signal: AbortSignal): Promise<readonly Tool[]> {
-    if (this.#sources.length === 0) return [];
+  /** At once where there are none: an agent without tools pays nothing for them. */
+  tools(signal: AbortSignal): Promise<readonly Tool[]> | readonly Tool[] {
+    return this.#sources.length === 0 ? none : this.#gather(signal);
+  }
+
+  async #gather(signal: AbortSignal): Promise<readonly Tool[]> {
     const lists = await Promise.all(this.#sources.map((source) => source.toolset.tools(signal)));
     const last = this.#last;
     if (last && lists.every((list, index) => list === last.lists[index])) return last.tools;

@@ -1,8 +1,8 @@
-import OpenAI from 'openai';
 import { bytes, type ChatEvent, type ChatRequest, type LlmProvider } from '../../core/index.ts';
 import { chatCompletions } from './chat-completions.ts';
 import type { ChatDialect } from './chat-request.ts';
 import { httpPool } from './http.ts';
+import { OpenAiRequests } from './openai-requests.ts';
 import { openAiResponses } from './openai-responses.ts';
 import { failureContext, httpOptions, type RemoteModel } from './options.ts';
 
@@ -25,7 +25,7 @@ export function openAiModel(settings: OpenAiModel, options: RemoteModel): LlmPro
   const failure = failureContext(settings.provider, options);
   const maxAnswerSize = bytes(options.max_answer_size);
   const http = httpPool(httpOptions(failure, baseUrl, options));
-  const client = new OpenAI({
+  const client = new OpenAiRequests({
     baseURL: baseUrl,
     apiKey: apiKey ?? 'none',
     organization: settings.organization ?? null,

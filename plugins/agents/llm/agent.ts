@@ -45,15 +45,21 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
   };
   warnOfWhatDoesLittle(options, host);
 
+  function listTools(signal: AbortSignal): Promise<readonly Tool[]> | readonly Tool[] {
+    const listed = host.tools(signal);
+    if (!(listed instanceof Promise)) return listed;
+    const late = () => new HectorError('tool_timeout', `The tools could not be listed within ${timeoutMs} ms.`);
+    return within(timeoutMs, signal, () => listed, late);
+  }
+
   async function prepare(message: Message, context: AgentContext) {
     const { signal } = context;
     signal.throwIfAborted();
     const asked = userMessage(message);
-    const late = () => new HectorError('tool_timeout', `The tools could not be listed within ${timeoutMs} ms.`);
     const [history, tools, found] = await Promise.all([
       context.session.history(),
-      within(timeoutMs, signal, (own) => host.tools(own), late),
-      findPassages(textOf(asked), passages, context),
+      listTools(signal),
+      passages.stores.size > 0 ? findPassages(textOf(asked), passages, context) : undefined,
     ]);
     signal.throwIfAborted();
     const system = instruction(message, context);
