@@ -1,5 +1,6 @@
 import { Pool } from 'undici';
 import { type FailedResponse, HttpExchange, type HttpOptions } from './http-exchange.ts';
+import { madeHeaders } from './made-headers.ts';
 
 /** What the SDKs take as `fetch`, over connections that are ours: kept alive, bounded, and closed on dispose. */
 export interface HttpPool extends AsyncDisposable {
@@ -36,7 +37,7 @@ export function httpPool(options: HttpOptions): HttpPool {
         {
           path: url.slice(origin.length),
           method: init.method ?? 'GET',
-          headers: init.headers as Iterable<[string, string]>,
+          headers: headersOf(init),
           body: (init.body ?? null) as string | null,
         },
         exchange,
@@ -57,6 +58,11 @@ export function httpPool(options: HttpOptions): HttpPool {
       clearTimeout(impatience);
     },
   };
+}
+
+function headersOf({ headers }: RequestInit): Record<string, string> | Iterable<[string, string]> {
+  const made = (headers as { [madeHeaders]?: Record<string, string> } | undefined)?.[madeHeaders];
+  return made ?? (headers as Iterable<[string, string]>);
 }
 
 /** The response that an SDK got from our `fetch`, or what there is instead of it. */

@@ -1,4 +1,5 @@
 import OpenAI from 'openai';
+import { madeHeaders } from './made-headers.ts';
 
 type BuildRequest = OpenAI['buildRequest'];
 type BuiltRequest = Awaited<ReturnType<BuildRequest>>;
@@ -8,10 +9,7 @@ type BuiltRequest = Awaited<ReturnType<BuildRequest>>;
  * Here it makes them once for each path. A request that asks for more than a body is left to it.
  */
 export class OpenAiRequests extends OpenAI {
-  readonly #made = new Map<
-    string,
-    Pick<BuiltRequest, 'url' | 'timeout'> & { readonly headers: Readonly<Record<string, string>> }
-  >();
+  readonly #made = new Map<string, Pick<BuiltRequest, 'url' | 'timeout'> & { readonly headers: object }>();
 
   override async buildRequest(...[options, retry]: Parameters<BuildRequest>): ReturnType<BuildRequest> {
     const { method, path, body, signal, headers, query, timeout } = options;
@@ -29,7 +27,7 @@ export class OpenAiRequests extends OpenAI {
     this.#made.set(path, {
       url: first.url,
       timeout: first.timeout,
-      headers: Object.fromEntries(first.req.headers as Headers),
+      headers: { [madeHeaders]: Object.fromEntries(first.req.headers as Headers) },
     });
     return first;
   }
