@@ -27,3 +27,4 @@ export * from './message.ts';
 export * from './plugin/definition.ts';
 export { reference, references } from './plugin/reference.ts';
 export { Type } from './plugin/type.ts';
+export { TextBuilder } from './text-builder.ts';

@@ -1,4 +1,5 @@
 import type { Artifact, Message, Part, Task, TaskStatus } from '../a2a.ts';
+import { TextBuilder } from '../text-builder.ts';
 import type { TaskEvent } from './event.ts';
 
 /**
@@ -64,8 +65,7 @@ export function withStatus(task: Task, status: TaskStatus, ...said: readonly Mes
 /** One artifact. The text that more text may continue is kept apart from the parts that are complete. */
 class ArtifactFold {
   readonly #parts: Part[] = [];
-  /** Grows by `+=`: V8 links the pieces and copies them together only once, when the whole is read. */
-  #text: string | undefined;
+  #text: TextBuilder | undefined;
   #snapshot: Artifact;
   #complete = true;
 
@@ -75,14 +75,15 @@ class ArtifactFold {
     const last = this.#parts.at(-1);
     if (last && isPlainText(last)) {
       this.#parts.pop();
-      this.#text = last.text;
+      this.#text = new TextBuilder(last.text);
     }
   }
 
   append(parts: readonly Part[]): void {
     for (const part of parts) {
       if (isPlainText(part)) {
-        this.#text = this.#text === undefined ? part.text : this.#text + part.text;
+        this.#text ??= new TextBuilder();
+        this.#text.append(part.text);
       } else {
         this.#closeText();
         this.#parts.push(part);
@@ -93,7 +94,7 @@ class ArtifactFold {
 
   snapshot(): Artifact {
     if (!this.#complete) {
-      const parts = this.#text === undefined ? [...this.#parts] : [...this.#parts, { text: this.#text }];
+      const parts = this.#text === undefined ? [...this.#parts] : [...this.#parts, { text: this.#text.toString() }];
       this.#snapshot = { ...this.#snapshot, parts };
       this.#complete = true;
     }
@@ -101,7 +102,7 @@ class ArtifactFold {
   }
 
   #closeText(): void {
-    if (this.#text !== undefined) this.#parts.push({ text: this.#text });
+    if (this.#text !== undefined) this.#parts.push({ text: this.#text.toString() });
     this.#text = undefined;
   }
 }

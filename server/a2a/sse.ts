@@ -43,12 +43,14 @@ export class EventStream {
     } else if (!this.#scheduled) {
       this.#scheduled = true;
       // Runs when every promise that is settled by now has been followed up, and so all that is ready has been collected.
-      process.nextTick(() => {
-        this.#scheduled = false;
-        this.#flush();
-      });
+      process.nextTick(this.#flushScheduled);
     }
   }
+
+  readonly #flushScheduled = (): void => {
+    this.#scheduled = false;
+    this.#flush();
+  };
 
   /** Resolves when the client has taken what was sent, or is gone. */
   async drained(): Promise<void> {

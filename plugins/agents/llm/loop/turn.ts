@@ -4,6 +4,7 @@ import {
   type FinishReason,
   LlmError,
   type MessagePart,
+  TextBuilder,
   type ToolCallPart,
 } from '../../../../core/index.ts';
 
@@ -23,23 +24,24 @@ export interface TurnCollector {
   end(): Turn;
 }
 
-type Open = { type: 'text'; text: string } | { type: 'reasoning'; text: string; signature?: string };
+/** A text or a thought that more may be added to. */
+interface Open {
+  readonly type: 'text' | 'reasoning';
+  readonly text: TextBuilder;
+  signature?: string;
+}
 
 /** Puts the events of one answer together, in their order: thinking, text and tool calls. */
 export function collectTurn(model: string): TurnCollector {
-  const parts: MessagePart[] = [];
-  const texts: { text: string }[] = [];
+  const parts: (Open | MessagePart)[] = [];
   let open: Open | undefined;
   let reason: FinishReason | undefined;
 
   const extend = (type: Open['type'], delta: string): Open => {
-    const part: Open = open?.type === type ? open : { type, text: '' };
-    if (part !== open) {
-      parts.push(part);
-      if (type === 'text') texts.push(part);
-    }
+    const part: Open = open?.type === type ? open : { type, text: new TextBuilder() };
+    if (part !== open) parts.push(part);
     open = part;
-    part.text += delta;
+    part.text.append(delta);
     return part;
   };
 
@@ -51,7 +53,7 @@ export function collectTurn(model: string): TurnCollector {
     }
     if (event.delta === '' && event.signature === undefined) return;
     const block = extend('reasoning', event.delta);
-    if (event.signature === undefined || block.type !== 'reasoning') return;
+    if (event.signature === undefined) return;
     block.signature = event.signature;
     open = undefined;
   };
@@ -83,8 +85,16 @@ export function collectTurn(model: string): TurnCollector {
         );
       }
       if (reason === 'error') throw new LlmError('server', `The model "${model}" ended its answer with an error.`);
-      const toolCalls = parts.filter((part) => part.type === 'tool_call');
-      return { message: { role: 'assistant', parts }, text: texts.map(({ text }) => text).join(''), toolCalls, reason };
+      const said = parts.map(closed);
+      const text = said.map((part) => (part.type === 'text' ? part.text : '')).join('');
+      const toolCalls = said.filter((part) => part.type === 'tool_call');
+      return { message: { role: 'assistant', parts: said }, text, toolCalls, reason };
     },
   };
+}
+
+function closed(part: Open | MessagePart): MessagePart {
+  return 'text' in part && part.text instanceof TextBuilder
+    ? ({ ...part, text: part.text.toString() } as MessagePart)
+    : (part as MessagePart);
 }
