@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: Hector beside a bare koa and a bare undici proxy, in one run against the same local model.
- * A missed target is a result, not a failure: the exit code is 1 only when a case could not run or had wrong answers.
+ * A missed target is a result, not a failure: the exit code is 1 only when a case could not run or had wrong answers, and 2
+ * when the command line is wrong.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -52,7 +53,15 @@ function build(): void {
 }
 
 async function main(): Promise<void> {
-  const { chosen, ...values } = options();
+  let given: ReturnType<typeof options>;
+  try {
+    given = options();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}`);
+    process.exitCode = 2;
+    return;
+  }
+  const { chosen, ...values } = given;
   if (values.help) return void process.stdout.write(usage);
   if (values.build && values.cli === undefined) build();
   const cli = values.cli === undefined ? path.join(root, 'dist/server/cli.js') : path.resolve(values.cli);
