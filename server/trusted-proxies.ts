@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { ConfigError, type ConfigIssue } from '../core/config/issue.ts';
+import type { ConfigIssue } from '../core/config/issue.ts';
 import type { Snapshot } from '../core/config/snapshot.ts';
 import { errorMessage, HectorError } from '../core/errors.ts';
 
@@ -35,9 +35,9 @@ export class TrustedProxies {
   }
 }
 
-/** The schema knows them as text only. */
-export function checkTrustedProxies(snapshot: Snapshot): void {
-  const issues = snapshot.config.server.trusted_proxies.flatMap((entry, index): ConfigIssue[] => {
+/** Those that are neither addresses nor ranges: the schema knows them as text only. */
+export function untrustableProxies(snapshot: Snapshot): readonly ConfigIssue[] {
+  return snapshot.config.server.trusted_proxies.flatMap((entry, index): ConfigIssue[] => {
     try {
       new TrustedProxies([entry]);
       return [];
@@ -46,5 +46,4 @@ export function checkTrustedProxies(snapshot: Snapshot): void {
       return [{ path, message: errorMessage(error), rule: 'schema', ...snapshot.locate(path) }];
     }
   });
-  if (issues.length > 0) throw new ConfigError(snapshot.source, issues, snapshot.text);
 }

@@ -19,7 +19,7 @@ export interface EnvironmentOptions {
  * ~/.hector; the first to define a name wins. The process's own environment is read, never written.
  */
 export function readEnvironment({ folder }: EnvironmentOptions = {}): Environment {
-  const folders = [...(folder === undefined ? [] : [folder]), process.cwd(), join(homedir(), '.hector')];
+  const folders = [...(folder === undefined ? [] : [folder]), process.cwd(), ...ownFolder()];
   const files = new Set(folders.map((each) => resolve(each, '.env')));
   const variables = new Map<string, string>();
   for (const source of [process.env, ...[...files].map(readVariables)]) {
@@ -28,6 +28,16 @@ export function readEnvironment({ folder }: EnvironmentOptions = {}): Environmen
     }
   }
   return variables;
+}
+
+/** ~/.hector, but for a user without a home, such as a number that a container is run as. */
+function ownFolder(): readonly string[] {
+  try {
+    return [join(homedir(), '.hector')];
+  } catch (error) {
+    if (errorCode(error) === 'ERR_SYSTEM_ERROR') return [];
+    throw error;
+  }
 }
 
 export function environmentOf(record: Readonly<Record<string, string | undefined>>): Environment {

@@ -1,6 +1,7 @@
 import { ConfigError, type ConfigIssue, type ConfigPath } from '../config/issue.ts';
 import type { ToolConfig } from '../config/language/tool.ts';
 import type { Snapshot } from '../config/snapshot.ts';
+import { closest, listed } from '../config/suggestion.ts';
 import { errorMessage, HectorError } from '../errors.ts';
 import type { AuthScheme } from '../extension/auth-scheme.ts';
 import type { ExtensionContext, PointName } from '../extension/points.ts';
@@ -11,6 +12,7 @@ import { agentOrder } from './agent-order.ts';
 import { Generation, type ServedAgent } from './generation.ts';
 import { guardLlm } from './guarded-llm.ts';
 import { type Instance, Instances } from './instances.ts';
+import { placed } from './placed.ts';
 import type { ResourcePool } from './resource-pool.ts';
 import { Scope } from './scope.ts';
 import { Toolbox, type ToolSource } from './toolbox.ts';
@@ -23,6 +25,8 @@ export interface BuildOptions {
   onWarning(issue: ConfigIssue): void;
   /** How long one instance may take to come up. */
   readonly createMs?: number;
+  /** What the caller has found wrong already: told along with what else is. */
+  readonly issues?: readonly ConfigIssue[];
 }
 
 /** Builds everything that a snapshot asks for, or undoes what it has begun and throws one `ConfigError` with all that failed. */
@@ -45,11 +49,12 @@ class Builder {
   readonly #options: BuildOptions;
   readonly #instances: Instances;
   readonly #abort = new AbortController();
-  readonly #issues: ConfigIssue[] = [];
+  readonly #issues: ConfigIssue[];
 
   constructor(snapshot: Snapshot, scope: Scope, options: BuildOptions) {
     this.#snapshot = snapshot;
     this.#options = options;
+    this.#issues = [...(options.issues ?? [])];
     const deadlines = { createMs: options.createMs ?? 60_000, disposeMs: 10_000 };
     this.#instances = new Instances(options.pool, scope, options.logger, deadlines);
   }
@@ -219,9 +224,9 @@ class Builder {
         ? Object.keys(this.#snapshot.config.document_stores)
         : namesOf(references, 'document_store'),
     );
-    if (!llms || !agents || !stores) return undefined;
+    // The tools come up even where something else is missing, so that what is wrong with them is said as well.
     const toolbox = await this.#toolbox(name, references, stores);
-    if (!toolbox) return undefined;
+    if (!llms || !agents || !stores || !toolbox) return undefined;
 
     const pick = <P extends PointName>(from: Built<P>, wanted: string) => {
       const instance = from.get(wanted);
@@ -246,8 +251,8 @@ class Builder {
     });
   }
 
-  /** The toolsets that an agent's `tools` name, whole or by single tools of theirs. */
-  async #toolbox(agent: string, references: FoundReferences, stores: Built<'document_store'>) {
+  /** The toolsets that an agent's `tools` name, whole or by single tools of theirs; `undefined` when one is missing. */
+  async #toolbox(agent: string, references: FoundReferences, stores: Built<'document_store'> | undefined) {
     const { tools } = this.#snapshot.config;
     const wanted = references.names.filter((found) => found.target === 'tool');
     const enabled = Object.entries(tools).filter(([, config]) => config.enabled);
@@ -257,12 +262,13 @@ class Builder {
     const single = wanted.filter(({ name }) => !tools[name]);
 
     const instances = new Map<string, Instance<'toolset'>>();
-    for (const [entry, config] of enabled) {
-      if (!whole.includes(entry) && single.length === 0) continue;
+    const needed = enabled.filter(([entry]) => whole.includes(entry) || single.length > 0);
+    for (const [entry, config] of needed) {
       const instance = await this.#toolset(entry, config, stores);
-      if (!instance) return undefined;
-      instances.set(entry, instance);
+      if (instance) instances.set(entry, instance);
     }
+    // The single tools may be those of the toolset that is missing.
+    if (instances.size < needed.length) return undefined;
 
     const sources: ToolSource[] = [];
     const keys: string[] = [];
@@ -286,9 +292,9 @@ class Builder {
     for (const { name, path } of single) {
       const entry = offered.get(name);
       if (entry === undefined) {
-        const known = [...Object.keys(tools), ...offered.keys()];
-        const defined = known.length > 0 ? `defined: ${[...new Set(known)].join(', ')}` : 'none is defined';
-        this.#issue(['agents', agent, ...path], `no tool is named "${name}" (${defined})`, 'reference');
+        const known = new Set([...Object.keys(tools), ...offered.keys()]);
+        const message = `no tool is named "${name}" ${listed('defined', known)}`;
+        this.#issue(['agents', agent, ...path], message, 'reference', closest(name, known));
       } else if (!whole.includes(entry)) {
         bySource.set(entry, (bySource.get(entry) ?? new Set()).add(name));
       }
@@ -297,10 +303,11 @@ class Builder {
     return { toolbox: new Toolbox(sources, this.#options.logger.child({ agent })), keys };
   }
 
+  /** `undefined` when it has failed, or when the document stores that it reads have. */
   async #toolset(
     entry: string,
     config: ToolConfig,
-    stores: Built<'document_store'>,
+    stores: Built<'document_store'> | undefined,
   ): Promise<Instance<'toolset'> | undefined> {
     const registered = this.#snapshot.registry.find('toolset', config.type);
     const path = ['tools', entry];
@@ -308,9 +315,9 @@ class Builder {
       this.#issue([...path, 'type'], `no tool type is named "${config.type}"`);
       return undefined;
     }
-    const readable: Built<'document_store'> = registered.extension.uses?.includes('document_store')
-      ? stores
-      : new Map();
+    const reads = registered.extension.uses?.includes('document_store') ?? false;
+    const readable: Built<'document_store'> | undefined = reads ? stores : new Map();
+    if (!readable) return undefined;
     return this.#attempt(path, () =>
       this.#instances.take({
         registered,
@@ -350,16 +357,17 @@ class Builder {
     try {
       return await make();
     } catch (error) {
+      const issue = placed(path, errorMessage(error));
       // One cause, one issue: an instance that two agents share fails for both.
-      const message = errorMessage(error);
-      if (!this.#issues.some((issue) => issue.message === message && issue.path.join() === path.join()))
-        this.#issue(path, message, 'build');
+      if (!this.#issues.some((each) => each.message === issue.message && each.path.join() === issue.path.join()))
+        this.#issue(issue.path, issue.message);
       return undefined;
     }
   }
 
-  #issue(path: ConfigPath, message: string, rule = 'build'): void {
-    this.#issues.push({ path, message, rule, ...this.#snapshot.locate(path) });
+  #issue(path: ConfigPath, message: string, rule = 'build', suggestion?: string): void {
+    const located = { path, message, rule, ...this.#snapshot.locate(path) };
+    this.#issues.push({ ...located, ...(suggestion !== undefined && { suggestion }) });
   }
 
   #context(name: string, path: ConfigPath): ExtensionContext {
@@ -369,7 +377,10 @@ class Builder {
       logger: this.#options.logger.child({ [String(path[0])]: name }),
       signal: this.#abort.signal,
       ...(folder !== undefined && { folder }),
-      warn: (message) => this.#options.onWarning({ path, message, rule: 'build', ...this.#snapshot.locate(path) }),
+      warn: (message) => {
+        const warning = placed(path, message);
+        this.#options.onWarning({ ...warning, rule: 'build', ...this.#snapshot.locate(warning.path) });
+      },
     };
   }
 }

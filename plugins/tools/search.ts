@@ -30,7 +30,7 @@ export default definePlugin({
       create(_options, { name, documentStores, warn }) {
         if (documentStores.size === 0) {
           warn(
-            `tools.${name} searches the document stores, but none is configured: every search will answer just that. Add one under document_stores, or leave the tool out.`,
+            `tools.${name}: there is no document store to search, so every search will answer just that. Add one under document_stores, or leave the tool out.`,
           );
         }
         const tools = Object.freeze([searchTool(documentStores)]);

@@ -70,7 +70,7 @@ function compileOption(agent: string, schema: Readonly<Record<string, unknown>>)
   } catch (error) {
     throw new HectorError(
       'invalid_options',
-      `The agent "${agent}" has a structured_output.schema that is not a JSON Schema: ${errorMessage(error)}.`,
+      `agents.${agent}.structured_output.schema: this is not a JSON Schema: ${errorMessage(error)}.`,
       { cause: error },
     );
   }

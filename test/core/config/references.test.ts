@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { syncBuiltinESMExports } from 'node:module';
+import os, { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readEnvironment } from '../../../core/config/environment.ts';
@@ -217,4 +218,18 @@ test('the environment: the process, then .env beside the document, then here, th
   await writeFile(join(here as string, '.env'), '');
   await mkdir(join(folder, 'odd/.env'), { recursive: true });
   assert.throws(() => readEnvironment({ folder: join(folder, 'odd') }), { message: /odd\/\.env cannot be read/ });
+});
+
+test('a user without a home, as a container may run one, has no ~/.hector', (t) => {
+  const noHome = Object.assign(new Error('uv_os_homedir returned ENOENT'), { code: 'ERR_SYSTEM_ERROR' });
+  t.mock.method(os, 'homedir', () => {
+    throw noHome;
+  });
+  syncBuiltinESMExports();
+  try {
+    assert.equal(readEnvironment().get('PATH'), process.env['PATH']);
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
 });

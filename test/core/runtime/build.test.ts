@@ -75,8 +75,10 @@ function world() {
       toolset({
         name: 'box',
         description: '',
-        options: Type.Object({ holds: Type.Array(Type.String()) }),
-        create: ({ holds }, { name }) => {
+        options: Type.Object({ holds: Type.Array(Type.String()), fail: Type.Optional(Type.String()) }),
+        create: ({ holds, fail }, { name, warn }) => {
+          if (fail !== undefined) throw new Error(fail);
+          if (holds.length === 0) warn(`tools.${name}.holds: holds nothing`);
           const tools = holds.map(tool);
           return { tools: async () => tools, ...track(`box ${name}`) };
         },
@@ -93,8 +95,11 @@ function world() {
       documentStore({
         name: 'shelf',
         description: '',
-        options: Type.Object({}),
-        create: (_options, { name }) => ({ search: async () => [], ...track(`store ${name}`) }),
+        options: Type.Object({ fail: Type.Optional(Type.String()) }),
+        create: ({ fail }, { name }) => {
+          if (fail !== undefined) throw new Error(fail);
+          return { search: async () => [], ...track(`store ${name}`) };
+        },
       }),
       agentKind({
         name: 'llm',
@@ -133,7 +138,10 @@ function world() {
       () => assert.fail('it was built'),
       (error: ConfigError) => {
         assert.equal(error.code, 'config', error.stack);
-        return error.issues.map(({ path, line, message }) => `${line} ${formatPath(path)}: ${message}`);
+        return error.issues.map(
+          ({ path, line, message, suggestion }) =>
+            `${line} ${formatPath(path)}: ${message}${suggestion === undefined ? '' : ` — ${suggestion}?`}`,
+        );
       },
     );
   return { events, pool, warnings, build, failing };
@@ -249,21 +257,69 @@ llms:
   bad: { provider: fake, fail: "no such model" }
   hollow: { provider: hollow }
 tools:
-  one: { type: box, holds: [a] }
+  one: { type: box, holds: [a, hammer] }
 agents:
-  x: { llm: good, tools: [a, missing] }
+  x: { llm: good, tools: [a, hamer] }
   y: { llm: bad }
 `);
   assert.deepEqual(issues.sort(), [
     '4 llms.bad: no such model (the LLM provider "fake" of the plugin "@test/world")',
     '5 llms.hollow: the LLM provider "hollow" of the plugin "@test/world" returned something without a method "chat". That is an error of the plugin.',
-    '9 agents.x.tools[1]: no tool is named "missing" (defined: one, a)',
+    '9 agents.x.tools[1]: no tool is named "hamer" (defined: one, a, hammer) — hammer?',
   ]);
   assert.equal(pool.size, 0);
   assert.equal(
     events.filter((event) => event.startsWith('+')).length,
     events.filter((event) => event.startsWith('-')).length,
   );
+});
+
+test('what has failed does not keep the rest from being checked', async () => {
+  const { failing, pool } = world();
+  const issues = await failing(`
+llms:
+  bad: { provider: fake, fail: "no such model" }
+document_stores:
+  away: { source: { type: shelf, fail: "gone" } }
+tools:
+  one: { type: box, holds: [], fail: "no lid" }
+  two: { type: box, holds: [], fail: "no floor" }
+  read: { type: reader }
+agents:
+  x: { llm: bad }
+`);
+  assert.deepEqual(issues.map((issue) => issue.replace(/ \(the .*/, '')).sort(), [
+    '3 llms.bad: no such model',
+    '5 document_stores.away: gone',
+    '7 tools.one: no lid',
+    '8 tools.two: no floor',
+  ]);
+  assert.equal(pool.size, 0);
+});
+
+test('what a plugin says of one of its keys is shown at that key, and the place is said once', async () => {
+  const { failing, build, warnings } = world();
+  const issues = await failing(`
+llms: { default: { provider: fake } }
+tools:
+  one:
+    type: box
+    holds: []
+    fail: "tools.one.holds: must hold something"
+  two: { type: box, holds: [], fail: "tools.two: cannot be" }
+  three: { type: box, holds: [], fail: "tools.onetwo: is another" }
+agents: { x: {} }
+`);
+  assert.deepEqual(
+    issues.map((issue) => issue.replace(/ \(the .*/, '')),
+    ['6 tools.one.holds: must hold something', '8 tools.two: cannot be', '9 tools.three: tools.onetwo: is another'],
+  );
+  const generation = await build('llms: { default: { provider: fake } }\ntools: { one: { type: box,\n holds: [] } }\n');
+  assert.deepEqual(
+    warnings.map(({ line, path, message }) => `${line} ${formatPath(path)}: ${message}`),
+    ['3 tools.one.holds: holds nothing'],
+  );
+  await retire(generation);
 });
 
 test('an instance that does not come up in time is given up', async () => {

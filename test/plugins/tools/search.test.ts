@@ -106,7 +106,7 @@ test('nothing found is said in words', async () => {
 test('without a store there is one warning at create, and the answer says so', async () => {
   const { tool, warnings } = await searchOver({});
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? '', /tools\.search searches the document stores, but none is configured/);
+  assert.match(warnings[0] ?? '', /tools\.search: there is no document store to search, so every search/);
   assert.match((await ask(tool, {})).note ?? '', /no document store is configured/);
 });
 

@@ -85,7 +85,11 @@ test('validate builds for real: what only a plugin or the HTTP side can tell is 
   const tools = 'llms: { default: { provider: echo } }\ntools: { mine: { type: function, handler: ./missing.mjs } }\n';
   const two = await validateCommand(await write({ 'hector.yaml': tools }), { format: 'pretty' });
   assert.equal(two.code, 1);
-  assert.match(two.stderr ?? '', /tools\.mine.*missing\.mjs/);
+  assert.match(two.stderr ?? '', /:2:\d+ tools\.mine\.handler: the module .*missing\.mjs/);
+
+  const both = await write({ 'hector.yaml': `${tools}server: { trusted_proxies: [proxy.internal] }\n` });
+  const { stderr = '' } = await validateCommand(both, { format: 'pretty' });
+  assert.match(stderr, /server\.trusted_proxies\[0\]: .*tools\.mine\.handler: .*2 errors/s, 'all at once');
 });
 
 test('validate disposes what it has built', async () => {

@@ -124,7 +124,7 @@ test('a schema that is none fails the making of the agent', () => {
   const options = { structured_output: { schema: { type: 'object', properties: { a: { type: 'strng' } } } } };
   assert.throws(() => llmAgent({ llm: scriptedLlm([]), options }), {
     code: 'invalid_options',
-    message: /"subject" has a structured_output\.schema that is not a JSON Schema/,
+    message: /^agents\.subject\.structured_output\.schema: this is not a JSON Schema: .*type/,
   });
 });
 
