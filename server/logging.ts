@@ -46,7 +46,8 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: describeError, error: describeError },
+      // The core writes an error as a text from which it has taken the secrets.
+      serializers: { err: describeError, error: (error) => (typeof error === 'string' ? error : describeError(error)) },
       hooks: { streamWrite: write },
     },
     destination,

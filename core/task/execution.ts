@@ -26,6 +26,7 @@ export interface ExecutionOptions {
   readonly task: Task;
   /** Whether the caller reads along. */
   readonly streaming: boolean;
+  readonly requestId?: string | undefined;
   /** What must be over before the task is written to the store: the writing of an earlier run. */
   readonly after?: Promise<unknown> | undefined;
   readonly logger: Logger;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { interruptedStates, type Message, type Task, terminalStates } from '../a2a.ts';
 import { HectorError } from '../errors.ts';
 import type { Principal } from '../extension/auth-scheme.ts';
@@ -23,6 +24,8 @@ export interface SendRequest {
   readonly principal: Principal;
   /** Whether the caller reads along. */
   readonly streaming: boolean;
+  /** For the log: which request it was that set the agent to work. */
+  readonly requestId?: string | undefined;
 }
 
 /** Who asks, and of which agent. A task of somebody else is to be told from none at all by nobody. */
@@ -73,9 +76,10 @@ export class Executions {
 
     const key = messageKey(caller, message.contextId, message.messageId);
     for (let taskId = this.#taskOfMessage.get(key); taskId !== undefined; ) {
-      const reader = await this.#reader(caller, taskId, request.streaming);
+      const task = await this.get(caller, taskId);
+      const reader = task && repeats(message, task) && (await this.#reader(caller, taskId, request.streaming));
       if (reader) return reader;
-      // The store has forgotten the task; meanwhile the same message may have made another.
+      // The store has forgotten the task, or it is not this message's; meanwhile the same message may have made another.
       const made = this.#taskOfMessage.get(key);
       if (made === taskId) break;
       taskId = made;
@@ -131,7 +135,7 @@ export class Executions {
   }
 
   #start(request: SendRequest, message: Message, task: Task, after?: Promise<unknown>): TaskReader {
-    const { lease, agent, principal } = request;
+    const { lease, agent, principal, requestId } = request;
     const { generation } = lease;
     if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
     const { maxRunning } = taskSettings(generation.contents.config);
@@ -150,6 +154,7 @@ export class Executions {
       message,
       task,
       streaming,
+      requestId,
       after,
       logger: this.#logger,
       observer: this.#observer,
@@ -303,6 +308,16 @@ export class Executions {
 
 function isOf(caller: TaskCaller, execution: Execution): boolean {
   return execution.owner === caller.owner && execution.agent.name === caller.agent;
+}
+
+/**
+ * Whether a message with the id of one that began the task is that one, sent again. Outside of a context nothing but the
+ * id says so, and callers without a name share their ids: there it is only if it says the same.
+ */
+function repeats(message: Message, task: Task): boolean {
+  if (message.contextId) return true;
+  const earlier = task.history.find(({ messageId }) => messageId === message.messageId);
+  return isDeepStrictEqual(earlier?.parts, message.parts);
 }
 
 function messageKey(caller: TaskCaller, contextId: string | undefined, messageId: string): string {

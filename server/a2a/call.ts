@@ -134,7 +134,8 @@ export class Call implements A2ARequestHandler {
       const refused = refusedMediaType(part, agent.config.input_modes);
       if (refused !== undefined) throw unsupportedMediaType(`message.parts[${at}]`, refused, agent.config.input_modes);
     });
-    return tasks.send({ lease: state.lease, agent, message, principal: state.principal, streaming });
+    const { lease, principal, requestId } = state;
+    return tasks.send({ lease, agent, message, principal, streaming, requestId });
   }
 
   #caller(): TaskCaller {

@@ -447,6 +447,22 @@ test('the same id in another context, from another caller or to another agent is
   assert.equal(new Set(tasks.map(({ id }) => id)).size, tasks.length);
 });
 
+test('outside of a context, the same id with other words is another message, however many send it', async () => {
+  let runs = 0;
+  const { send, ask } = engine(async function* () {
+    yield text(`run ${++runs}`);
+  });
+  const first = await ask({ messageId: 'm', text: 'one' });
+  const sent = { messageId: 'm', text: 'two' };
+  const readers = await Promise.all([send(sent), send(sent), send(sent)]);
+  const tasks = await Promise.all(readers.map((reader) => reader.settled()));
+  assert.equal(new Set(tasks.map(({ id }) => id)).size, 1);
+  assert.notEqual(tasks[0]?.id, first.id);
+  assert.equal(runs, 2);
+  const within = await ask({ messageId: 'm', text: 'three', contextId: first.contextId });
+  assert.equal(within.id, first.id, 'in a context the id is enough');
+});
+
 test('a message whose task is forgotten makes one new task, however many send it', async () => {
   let runs = 0;
   const { send, ask } = engine(
