@@ -425,7 +425,8 @@ export class Execution {
   }
 
   get #names() {
-    return { task: this.id, agent: this.agent.name };
+    const { requestId } = this.#options;
+    return { task: this.id, agent: this.agent.name, ...(requestId !== undefined && { requestId }) };
   }
 }
 

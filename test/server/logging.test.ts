@@ -39,6 +39,16 @@ test('json: one object a line, level as a word, ISO time', async () => {
   assert.deepEqual(lines[0], { level: 'info', requestId: 'r1', status: 200, ok: true, msg: 'request' });
 });
 
+test('an error that is written as a text stays one', async () => {
+  const text = await logged({ level: 'info', format: 'json' }, ({ logger }) => {
+    logger.warn({ error: 'Error: no\n    at shop.js:1' }, 'failed');
+    logger.warn({ error: new Error('no') }, 'failed');
+  });
+  const [first, second] = text.trim().split('\n');
+  assert.equal(JSON.parse(first ?? '').error, 'Error: no\n    at shop.js:1');
+  assert.equal(JSON.parse(second ?? '').error.message, 'no');
+});
+
 test('simple: level, message, key=value; what has blanks or line breaks is quoted', async () => {
   const text = await logged({ level: 'debug', format: 'simple' }, ({ logger }) => {
     logger.info(

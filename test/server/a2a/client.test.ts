@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type GetTaskRequest, TaskState } from '@a2a-js/sdk';
-import { answer, answerOf, connect, send, stream } from '../../support/a2a-client.ts';
+import { answer, answerOf, connect, send, stream, userMessage } from '../../support/a2a-client.ts';
 import { endless, gate, parrot, servingAgents } from '../../support/a2a-serving.ts';
 
 const noTenant = { tenant: '' };
@@ -39,6 +39,29 @@ test('the official client gets a task, with as much of its history as it asks fo
   assert.equal(whole.history.length, 1);
   assert.equal(bare.history.length, 0);
   assert.equal(bare.status?.state, TaskState.TASK_STATE_COMPLETED);
+});
+
+test('what an agent logs names the request that set it to work, until its task has ended', async () => {
+  await using serving = await servingAgents({
+    agents: {
+      noting: {
+        async *run(_message, { logger }) {
+          yield { type: 'text', delta: 'x' };
+          logger.info({}, 'noted');
+          throw new Error('no more');
+        },
+      },
+    },
+  });
+  const body = { jsonrpc: '2.0', id: 1, method: 'SendMessage', params: { message: userMessage('hi') } };
+  const response = await fetch(`${serving.url}/agents/noting`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'A2A-Version': '1.0', 'X-Request-Id': 'trace-7' },
+    body: JSON.stringify(body),
+  });
+  assert.equal(response.status, 200);
+  for (const said of ['noted', 'the agent failed'])
+    assert.equal(serving.lines.find(({ message }) => message === said)?.['requestId'], 'trace-7', said);
 });
 
 test('the official client cancels a running task, and its stream ends with that', async () => {
