@@ -1,3 +1,4 @@
+import type { ConfigIssue } from '../core/config/issue.ts';
 import type { Snapshot } from '../core/config/snapshot.ts';
 import { type BuildOptions, buildGeneration } from '../core/runtime/build.ts';
 import type { Generation } from '../core/runtime/generation.ts';
@@ -5,5 +6,18 @@ import { untrustableProxies } from './trusted-proxies.ts';
 
 /** What `serve`, a reload and `validate` have in common: a generation that the HTTP side can serve, or one `ConfigError`. */
 export function build(id: number, snapshot: Snapshot, options: BuildOptions): Promise<Generation> {
+  for (const issue of unreachableAgents(snapshot)) options.onWarning(issue);
   return buildGeneration(id, snapshot, { ...options, issues: untrustableProxies(snapshot) });
+}
+
+/** Internal agents are for callers who say who they are, which nobody can without authentication. */
+function unreachableAgents(snapshot: Snapshot): readonly ConfigIssue[] {
+  const { agents, server } = snapshot.config;
+  if (server.auth?.enabled) return [];
+  return Object.entries(agents).flatMap(([name, { visibility }]): ConfigIssue[] => {
+    if (visibility !== 'internal') return [];
+    const path = ['agents', name, 'visibility'];
+    const message = 'is "internal", for authenticated callers, but server.auth is off: no client can reach this agent';
+    return [{ path, message, rule: 'visibility', ...snapshot.locate(path) }];
+  });
 }

@@ -21,7 +21,7 @@ export interface ConfigIssue {
 export class ConfigError extends HectorError {
   readonly source: string;
   readonly issues: readonly ConfigIssue[];
-  /** The document's text, for code frames; absent when it could not be read. */
+  /** The document's text without its secrets, for code frames; absent when it could not be read. */
   readonly text: string | undefined;
 
   constructor(source: string, issues: readonly ConfigIssue[], text?: string, options?: ErrorOptions) {

@@ -19,7 +19,7 @@ import { parse } from './parse.ts';
 import { printableOf } from './printable.ts';
 import { checkReference, checkStorage } from './references.ts';
 import { Secrets } from './secrets.ts';
-import { isSensitive } from './sensitive.ts';
+import { isSensitive, showable } from './sensitive.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { ConfigTree } from './tree.ts';
 import { type CompiledSchema, compiledSchema, validate } from './validate.ts';
@@ -39,7 +39,7 @@ export async function loadSnapshot(document: ConfigDocument, options: LoadOption
   const { tree, issues } = parse(text);
   if (issues.length > 0) {
     const shown = firstOf(issues, (issue) => issue);
-    throw new ConfigError(source, shown, text);
+    throw new ConfigError(source, shown, showable(text, new Secrets([])));
   }
 
   const findings = new Findings(tree);
@@ -49,13 +49,13 @@ export async function loadSnapshot(document: ConfigDocument, options: LoadOption
 
   // Nothing can be said of a document whose language is not known, so a plugin that is missing ends it here.
   const schema = await languageOf(tree, folder, options.builtins, findings);
-  if (!schema) throw new ConfigError(source, findings.errors(), text);
+  if (!schema) throw new ConfigError(source, findings.errors(), showable(text, new Secrets(secrets)));
   const { registry, compiled } = schema;
 
   normalize(tree, { registry, environment: options.environment, findings, secrets });
   validate(tree, compiled, findings);
   inspect(tree, compiled, findings, secrets);
-  if (findings.failed) throw new ConfigError(source, findings.errors(), text);
+  if (findings.failed) throw new ConfigError(source, findings.errors(), showable(text, new Secrets(secrets)));
 
   return {
     config: deepFreeze(tree.root) as unknown as HectorConfig,

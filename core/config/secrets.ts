@@ -20,4 +20,12 @@ export class Secrets {
     for (const form of this.#forms) if (redacted.includes(form)) redacted = redacted.replaceAll(form, '***');
     return redacted;
   }
+
+  /** Like `redact`, but nothing in the text moves. */
+  mask(text: string): string {
+    let masked = text;
+    for (const form of this.#forms)
+      if (masked.includes(form)) masked = masked.replaceAll(form, form.replace(/[^\n]/g, '*'));
+    return masked;
+  }
 }

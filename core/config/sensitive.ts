@@ -1,7 +1,19 @@
 import type { JsonSchema } from './json-schema.ts';
+import type { Secrets } from './secrets.ts';
 
-const secretNames =
-  /^(api_?key|x-api-key|((access|auth|bearer|refresh|id)_)?token|((client|webhook)_)?secret|password|passwd|private_key|dsn|(proxy-)?authorization|cookie)$/i;
+const names =
+  'api_?key|x-api-key|(?:(?:access|auth|bearer|refresh|id)_)?token|(?:(?:client|webhook)_)?secret|password|passwd|private_key|dsn|(?:proxy-)?authorization|cookie';
+const secretNames = new RegExp(`^(?:${names})$`, 'i');
+/** Such a name and its value, in a text that may be no YAML. What begins with a dollar is a reference. */
+const written = new RegExp(
+  `((?<![\\w-])["']?(?:${names})["']?[ \\t]*:[ \\t]*)("(?!\\$)[^"\\n]*"?|'(?!\\$)[^'\\n]*'?|[^\\s"'$\\[{,#}][^\\n,#}]*)`,
+  'gi',
+);
+
+/** A document as it may be shown: each secret in it, known or behind a telling name, as so many stars. */
+export function showable(text: string, secrets: Secrets): string {
+  return secrets.mask(text).replace(written, (_, name: string, value: string) => name + value.replace(/[^\s"']/g, '*'));
+}
 
 /** Whether a value is one that nobody should read: its schema says so, or its name does. */
 export function isSensitive(path: readonly (string | number)[], schema?: JsonSchema): boolean {

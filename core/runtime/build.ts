@@ -1,5 +1,6 @@
 import { ConfigError, type ConfigIssue, type ConfigPath } from '../config/issue.ts';
 import type { ToolConfig } from '../config/language/tool.ts';
+import { showable } from '../config/sensitive.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { closest, listed } from '../config/suggestion.ts';
 import { errorMessage, HectorError } from '../errors.ts';
@@ -74,7 +75,7 @@ class Builder {
     ]);
     const agents = await this.#agents(llms, stores);
     if (this.#issues.length > 0 || !tasks || !sessions) {
-      throw new ConfigError(source, this.#issues, this.#snapshot.text);
+      throw new ConfigError(source, this.#issues, showable(this.#snapshot.text, secrets));
     }
     return {
       config,
@@ -357,7 +358,7 @@ class Builder {
     try {
       return await make();
     } catch (error) {
-      const issue = placed(path, errorMessage(error));
+      const issue = placed(path, this.#snapshot.secrets.redact(errorMessage(error)));
       // One cause, one issue: an instance that two agents share fails for both.
       if (!this.#issues.some((each) => each.message === issue.message && each.path.join() === issue.path.join()))
         this.#issue(issue.path, issue.message);
@@ -378,7 +379,7 @@ class Builder {
       signal: this.#abort.signal,
       ...(folder !== undefined && { folder }),
       warn: (message) => {
-        const warning = placed(path, message);
+        const warning = placed(path, this.#snapshot.secrets.redact(message));
         this.#options.onWarning({ ...warning, rule: 'build', ...this.#snapshot.locate(warning.path) });
       },
     };

@@ -50,7 +50,7 @@ function detail(config: HectorConfig, name: string, agent: AgentConfig): string 
     ['Visibility', agent.visibility],
     ['LLM', llm],
     ['Tools', toolsOf(config, agent)],
-    ['Documents', list(agent['document_stores'])],
+    ['Documents', list(agent['document_stores'] ?? Object.keys(config.document_stores))],
     ['Sub-agents', list(agent['sub_agents'])],
     ['Agent tools', list(agent['agent_tools'])],
     ['Skills', list(agent.skills?.map((skill) => skill.name))],

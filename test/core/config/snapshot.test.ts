@@ -112,6 +112,24 @@ test('a report keeps what could move the cursor to itself', async () => {
   assert.ok(!report.includes('\u001b') && !report.includes('\u202e') && !report.includes('\r'));
 });
 
+test('a report shows no secret that is written in the document, wherever the mistake is', async () => {
+  const documents = [
+    'llms:\n  a: {provider: openai, api_key: sk-canary-1, modl: x}\n',
+    'llms:\n  a:\n    api_key: "sk-canary-2" # sk\n    provider: nobody\n    token: sk-canary-3\n',
+    "server:\n  auth: {enabled: true, api_keys: ['sk-canary-4', {key: sk-canary-5, subjct: a}]}\n",
+    'llms:\n  a:\n    api_key: sk-canary-6\n\tmodel: x\n',
+    'plugins: [./nowhere.js]\nllms: {a: {"api_key": sk-canary-7}}\n',
+    'databases: {main: {driver: postgres, password: canary 8 of words}}\nname: [1]\n',
+  ];
+  for (const text of documents) {
+    const report = formatReport(await failure(text));
+    assert.match(report, /\*{8}/, report);
+    assert.doesNotMatch(report, /canary/, report);
+  }
+  const report = formatReport(await failure('llms: {a: {api_key: "${KEY:-none}", modl: x}}\n'));
+  assert.match(report, /api_key: "\$\{KEY:-none\}", modl: x/, 'a reference is no secret');
+});
+
 test('a report for programs', async () => {
   const text = 'agents: {a: {llm: gtp}}\nllms: {gpt: {provider: openai}}\n';
   assert.deepEqual(reportJson(await failure(text)), {

@@ -126,10 +126,11 @@ function world() {
   });
   const pool = new ResourcePool();
   const warnings: ConfigIssue[] = [];
+  const environment = environmentOf({ WHY: 'it is sk-canary-9' });
   let id = 0;
   const build = async (text: string, createMs = 60_000, others: readonly Plugin[] = []) => {
     const document = { text, source: 'test.yaml', revision: '1', folder: '/' };
-    const snapshot = await loadSnapshot(document, { builtins: [plugin, ...others], environment: environmentOf({}) });
+    const snapshot = await loadSnapshot(document, { builtins: [plugin, ...others], environment });
     const onWarning = (issue: ConfigIssue) => void warnings.push(issue);
     return buildGeneration(++id, snapshot, { pool, logger: silentLogger, onWarning, createMs });
   };
@@ -320,6 +321,12 @@ agents: { x: {} }
     ['3 tools.one.holds: holds nothing'],
   );
   await retire(generation);
+});
+
+test('what a plugin says of a failure holds no secret', async () => {
+  const { failing } = world();
+  const issues = await failing('llms: { default: { provider: fake, fail: "${WHY}" } }\n');
+  assert.match(issues.join(), /llms\.default: \*\*\* \(/);
 });
 
 test('an instance that does not come up in time is given up', async () => {

@@ -92,6 +92,18 @@ test('validate builds for real: what only a plugin or the HTTP side can tell is 
   assert.match(stderr, /server\.trusted_proxies\[0\]: .*tools\.mine\.handler: .*2 errors/s, 'all at once');
 });
 
+test('an internal agent that no client can reach is warned of', async () => {
+  const agents = 'llms: { default: { provider: echo } }\nagents:\n  a: { visibility: internal }\n  b: {}\n';
+  const open = await validateCommand(await write({ 'hector.yaml': agents }), { format: 'pretty' });
+  assert.equal(open.code, 0);
+  assert.match(open.stderr ?? '', /:3:8 agents\.a\.visibility: is "internal", .*no client can reach this agent\n$/);
+  assert.equal(open.stderr?.split('\n').length, 2);
+
+  const auth = 'server: { auth: { enabled: true, api_keys: [a-key-of-some-length] } }\n';
+  const closed = await validateCommand(await write({ 'hector.yaml': agents + auth }), { format: 'pretty' });
+  assert.deepEqual([closed.code, closed.stderr], [0, '']);
+});
+
 test('validate disposes what it has built', async () => {
   const plugin = `export default { apiVersion: 1, name: 'noted', provides: [{ point: 'llm', name: 'noted', description: 'x',
     options: { type: 'object', properties: {} },
@@ -163,4 +175,11 @@ test('info lists the agents; of one it tells more; of one that is not there, wha
     message: /"writr" \(defined: writer, editor\)\. Did you mean "writer"\?/,
   });
   assert.doesNotMatch(list + one, /canary/);
+
+  const stores =
+    'document_stores: { a: { source: { type: directory, path: . } }, b: { source: { type: directory, path: . } } }\n';
+  const agents = 'agents: { some: { document_stores: [b] }, all: {} }\n';
+  const reading = await write({ 'hector.yaml': `llms: { default: { provider: echo } }\n${stores}${agents}` });
+  assert.match((await infoCommand('some', reading)).stdout ?? '', /Documents +b\n/);
+  assert.match((await infoCommand('all', reading)).stdout ?? '', /Documents +a, b\n/);
 });
