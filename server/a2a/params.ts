@@ -53,18 +53,22 @@ const part: Check = (value, path) => {
   if (given.length > 1) throw invalidParams(path, `has more than one content: ${given.join(', ')}`);
 };
 
+/** The versions name roles and parts differently, and agree on the rest. */
+const message = (role: Check, part: Check): Check =>
+  object({
+    required: { messageId: id, role, parts: nonEmptyList(part) },
+    optional: {
+      contextId: optionalId,
+      taskId: optionalId,
+      metadata: record,
+      extensions: list(text),
+      referenceTaskIds: list(id),
+    },
+  });
+
 const send: Check = object({
   required: {
-    message: object({
-      required: { messageId: id, role: oneOf(['ROLE_USER'], [1]), parts: nonEmptyList(part) },
-      optional: {
-        contextId: optionalId,
-        taskId: optionalId,
-        metadata: record,
-        extensions: list(text),
-        referenceTaskIds: list(id),
-      },
-    }),
+    message: message(oneOf(['ROLE_USER'], [1]), part),
   },
   optional: {
     tenant: text,
@@ -129,16 +133,7 @@ const legacyPart: Check = (value, path) => {
 
 const legacySend: Check = object({
   required: {
-    message: object({
-      required: { messageId: id, role: oneOf(['user']), parts: nonEmptyList(legacyPart) },
-      optional: {
-        contextId: optionalId,
-        taskId: optionalId,
-        metadata: record,
-        extensions: list(text),
-        referenceTaskIds: list(id),
-      },
-    }),
+    message: message(oneOf(['user']), legacyPart),
   },
   optional: {
     metadata: record,
