@@ -4,6 +4,7 @@
  */
 export { testAgent } from './agent.ts';
 export { testAuthScheme } from './auth-scheme.ts';
+export { testConfigProvider } from './config-provider.ts';
 export { testLlmProvider } from './llm.ts';
 export { testStorageBackend } from './storage.ts';
 export { testToolset } from './toolset.ts';
