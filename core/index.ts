@@ -25,6 +25,6 @@ export type * from './extension/toolset.ts';
 export { type Logger, silentLogger } from './logger.ts';
 export * from './message.ts';
 export * from './plugin/definition.ts';
-export { reference, references } from './plugin/reference.ts';
+export { filePath, modulePath, reference, references } from './plugin/reference.ts';
 export { Type } from './plugin/type.ts';
 export { TextBuilder } from './text-builder.ts';

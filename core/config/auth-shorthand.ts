@@ -69,13 +69,9 @@ function addScheme(
   // What else it may be is the schema's business.
   if (!Array.isArray(schemes)) return;
   const index = schemes.push({}) - 1;
-  const { offset, flag } = tree.origin(section, keys[0] as string) ?? {};
-  tree.set(
-    schemes,
-    index,
-    { type },
-    { ...(offset === undefined ? {} : { offset }), ...(flag === undefined ? {} : { flag }) },
-  );
+  const { text, offset, flag } = tree.origin(section, keys[0] as string) ?? {};
+  const written = text === undefined || offset === undefined ? {} : { text, offset };
+  tree.set(schemes, index, { type }, { ...written, ...(flag === undefined ? {} : { flag }) });
   for (const key of keys) {
     if (Object.hasOwn(section, key)) tree.move([...auth, key], [...auth, 'schemes', index, renamed[key] ?? key]);
   }

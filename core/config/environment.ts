@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -7,6 +8,8 @@ import { errorCode, errorMessage, HectorError } from '../errors.ts';
 /** Where `${VAR}` is looked up. */
 export interface Environment {
   get(name: string): string | undefined;
+  /** The files that were looked at: absolute path, and sha256 of the content (hexadecimal), '' where there was none. */
+  readonly files?: ReadonlyMap<string, string>;
 }
 
 export interface EnvironmentOptions {
@@ -22,12 +25,18 @@ export function readEnvironment({ folder }: EnvironmentOptions = {}): Environmen
   const folders = [...(folder === undefined ? [] : [folder]), process.cwd(), ...ownFolder()];
   const files = new Set(folders.map((each) => resolve(each, '.env')));
   const variables = new Map<string, string>();
-  for (const source of [process.env, ...[...files].map(readVariables)]) {
+  const hashes = new Map<string, string>();
+  const read = (file: string) => {
+    const text = textOf(file);
+    hashes.set(file, text === undefined ? '' : createHash('sha256').update(text).digest('hex'));
+    return text === undefined ? {} : variablesIn(file, text.toString());
+  };
+  for (const source of [process.env, ...[...files].map(read)]) {
     for (const [name, value] of Object.entries(source)) {
       if (value !== undefined && !variables.has(name)) variables.set(name, value);
     }
   }
-  return variables;
+  return { get: (name) => variables.get(name), files: hashes };
 }
 
 /** ~/.hector, but for a user without a home, such as a number that a container is run as. */
@@ -44,14 +53,16 @@ export function environmentOf(record: Readonly<Record<string, string | undefined
   return { get: (name) => (Object.hasOwn(record, name) ? record[name] : undefined) };
 }
 
-function readVariables(file: string): Readonly<Record<string, string | undefined>> {
-  let text: string;
+function textOf(file: string): Buffer | undefined {
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return {};
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
     throw new HectorError('environment', `${file} cannot be read: ${errorMessage(error)}.`, { cause: error });
   }
+}
+
+function variablesIn(file: string, text: string): Readonly<Record<string, string | undefined>> {
   const line = malformedLine(text);
   if (line !== undefined) {
     throw new HectorError(

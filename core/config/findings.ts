@@ -1,4 +1,5 @@
 import { type ConfigIssue, type ConfigPath, formatPath } from './issue.ts';
+import type { Place } from './text.ts';
 import type { ConfigTree } from './tree.ts';
 
 const maxErrors = 200;
@@ -7,7 +8,7 @@ const maxErrors = 200;
 interface Finding {
   readonly path: ConfigPath;
   readonly rule: string;
-  readonly place: Pick<ConfigIssue, 'line' | 'column' | 'origin'>;
+  readonly place: Place;
   say(): { readonly message: string; readonly suggestion?: string | undefined };
 }
 
@@ -69,8 +70,10 @@ function issue({ path, rule, place, say }: Finding): ConfigIssue {
   return suggestion === undefined ? { path, message, rule, ...place } : { path, message, rule, suggestion, ...place };
 }
 
-/** What has no place in the document comes last. */
+/** Text by text; what has no place in any comes last. */
 function byPlace({ place: a }: Finding, { place: b }: Finding): number {
-  const far = Number.MAX_SAFE_INTEGER;
-  return (a.line ?? far) - (b.line ?? far) || (a.column ?? 0) - (b.column ?? 0);
+  if (a.line === undefined || b.line === undefined) return Number(a.line === undefined) - Number(b.line === undefined);
+  const [first = '', second = ''] = [a.source, b.source];
+  if (first !== second) return first < second ? -1 : 1;
+  return a.line - b.line || (a.column ?? 0) - (b.column ?? 0);
 }

@@ -25,6 +25,11 @@ export function* instancePlaces(root: ConfigMap): Generator<InstancePlace> {
       if (isMap(options)) yield { point, path, options, selector: inSource ? 'type' : selector };
     }
   }
+  const config = get(root, points.config.section);
+  if (isMap(config)) {
+    const { section, selector } = points.config;
+    yield { point: 'config', path: [section], options: config, selector };
+  }
   const schemes = valueAt(root, ['server', 'auth', 'schemes']);
   if (!Array.isArray(schemes)) return;
   for (const [index, options] of schemes.entries()) {

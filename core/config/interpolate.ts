@@ -1,19 +1,22 @@
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { errorCode, errorMessage } from '../errors.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from './findings.ts';
 import { parseTemplate, type Segment } from './template.ts';
+import type { ConfigText } from './text.ts';
 import type { ConfigTree, ConfigValue, Container } from './tree.ts';
 
 const maxFileBytes = 1024 * 1024;
 
 interface Options {
   readonly environment: Environment;
-  readonly folder: string | undefined;
   readonly findings: Findings;
   /** Takes every value that came from outside of the document. */
   readonly secrets: Set<string>;
+  /** Takes every file that is read, or looked for: absolute path, and sha256 of the content, '' where there is none. */
+  readonly files: Map<string, string>;
 }
 
 /** Replaces the references in every scalar of the tree. Keys and comments are left alone. */
@@ -22,12 +25,13 @@ export async function interpolate(tree: ConfigTree, options: Options): Promise<v
   const path: (string | number)[] = [];
   const visit = async (container: Container): Promise<void> => {
     for (const [key, value] of entries(container)) {
+      const origin = tree.origin(container, key);
       // What a flag has set is taken literally.
-      if (tree.origin(container, key)?.flag !== undefined) continue;
+      if (origin?.flag !== undefined) continue;
       path.push(key);
       if (typeof value === 'object' && value !== null) await visit(value);
       else if (typeof value === 'string' && value.includes('$')) {
-        const { text, problems } = await reader.resolve(value);
+        const { text, problems } = await reader.resolve(value, origin?.text);
         (container as Record<string | number, ConfigValue>)[key] = text;
         if (text !== value || problems.length > 0)
           tree.mark(container, key, { reference: value, unresolved: problems.length > 0 });
@@ -51,15 +55,16 @@ class ReferenceReader {
     this.#options = options;
   }
 
-  async resolve(template: string): Promise<{ text: string; problems: string[] }> {
+  /** References to files start from the folder of the text that they are in. */
+  async resolve(template: string, text: ConfigText | undefined): Promise<{ text: string; problems: string[] }> {
     const problems: string[] = [];
-    let text = '';
+    let resolved = '';
     for (const segment of parseTemplate(template)) {
-      const result = segment.type === 'file' ? await this.#file(segment.path) : this.#inline(segment);
-      if ('text' in result) text += result.text;
+      const result = segment.type === 'file' ? await this.#file(segment.path, text) : this.#inline(segment);
+      if ('text' in result) resolved += result.text;
       else problems.push(result.problem);
     }
-    return problems.length > 0 ? { text: template, problems } : { text, problems };
+    return problems.length > 0 ? { text: template, problems } : { text: resolved, problems };
   }
 
   #inline(segment: Exclude<Segment, { type: 'file' }>): { text: string } | { problem: string } {
@@ -75,29 +80,32 @@ class ReferenceReader {
     return { text: value };
   }
 
-  #file(path: string): Promise<{ text: string } | { problem: string }> {
-    let file = this.#files.get(path);
-    if (!file) {
-      file = this.#read(path);
-      this.#files.set(path, file);
-    }
-    return file;
-  }
-
-  async #read(path: string): Promise<{ text: string } | { problem: string }> {
-    const { folder, secrets } = this.#options;
-    if (!isAbsolute(path) && folder === undefined) {
+  async #file(path: string, text: ConfigText | undefined): Promise<{ text: string } | { problem: string }> {
+    if (!isAbsolute(path) && text?.folder === undefined) {
       return {
         problem: `the file "${path}" is relative, and this document is not in a folder. Write an absolute path`,
       };
     }
-    const full = resolve(folder ?? '/', path);
+    const full = resolve(text?.folder ?? '/', path);
+    let file = this.#files.get(full);
+    if (!file) {
+      file = this.#read(full);
+      this.#files.set(full, file);
+    }
+    return file;
+  }
+
+  async #read(full: string): Promise<{ text: string } | { problem: string }> {
+    const { files, secrets } = this.#options;
+    files.set(full, '');
     try {
       // Asked before it is opened: opening a pipe waits for somebody to write.
       const info = await stat(full);
       if (!info.isFile()) return { problem: `${full} is not a regular file` };
       if (info.size > maxFileBytes) return { problem: `${full} has ${info.size} bytes; at most 1 MiB is read` };
-      const text = (await readFile(full, 'utf8')).replace(/\r?\n$/, '');
+      const content = await readFile(full);
+      files.set(full, createHash('sha256').update(content).digest('hex'));
+      const text = content.toString('utf8').replace(/\r?\n$/, '');
       secrets.add(text);
       return { text };
     } catch (error) {

@@ -1,35 +1,44 @@
 import { HectorError } from '../errors.ts';
+import type { Place } from './text.ts';
 
 /** A path into the document: `['agents', 'writer', 'tools', 0]`. */
 export type ConfigPath = readonly (string | number)[];
 
-export interface ConfigIssue {
+export interface ConfigIssue extends Place {
   readonly path: ConfigPath;
   /** A sentence without its place: `no LLM is named "gpt" (defined: claude, gpt4)`. */
   readonly message: string;
   /** Which rule was broken: `limit`, `syntax`, `schema`, `reference`, `variable`, `plugin`, `coming`, `build`. */
   readonly rule: string;
   readonly suggestion?: string;
-  /** 1-based; absent where the value did not come from a document (a flag, a default). */
-  readonly line?: number;
-  readonly column?: number;
-  /** The flag it came from, where it did: `--port`. */
-  readonly origin?: string;
+}
+
+export interface ConfigErrorOptions extends ErrorOptions {
+  /** By source, the texts that issues are about, without their secrets: for code frames. */
+  readonly texts?: ReadonlyMap<string, string>;
+  /** Files that the configuration refers to, as far as it was read: see Snapshot. A change of one may put it right. */
+  readonly files?: ReadonlyMap<string, string>;
 }
 
 /** A configuration that cannot be used. Lists everything that is wrong with it, in the order of the document. */
 export class ConfigError extends HectorError {
   readonly source: string;
   readonly issues: readonly ConfigIssue[];
-  /** The document's text without its secrets, for code frames; absent when it could not be read. */
-  readonly text: string | undefined;
+  readonly files: ReadonlyMap<string, string>;
+  readonly #texts: ReadonlyMap<string, string>;
 
-  constructor(source: string, issues: readonly ConfigIssue[], text?: string, options?: ErrorOptions) {
+  constructor(source: string, issues: readonly ConfigIssue[], options: ConfigErrorOptions = {}) {
     super('config', issues.map((issue) => formatIssue(source, issue)).join('\n'), options);
     this.name = 'ConfigError';
     this.source = source;
     this.issues = issues;
-    this.text = text;
+    this.files = options.files ?? new Map();
+    this.#texts = options.texts ?? new Map();
+  }
+
+  /** The text that an issue is about, without its secrets; absent when it could not be read. */
+  textOf(issue: ConfigIssue): string | undefined {
+    return this.#texts.get(issue.source ?? this.source);
   }
 }
 
@@ -40,11 +49,25 @@ export function formatPath(path: ConfigPath): string {
   return text;
 }
 
+/** What `formatPath` makes of a path, back again; the steps of names that hold dots cannot be told from others. */
+export function parsePath(text: string): ConfigPath {
+  const path: (string | number)[] = [];
+  for (const [, index, name] of text.matchAll(/\[([0-9]+)\]|([^.[\]]+)/g))
+    path.push(index === undefined ? String(name) : Number(index));
+  return path;
+}
+
 /** `hector.yaml:14:5 agents.writer.llm: no LLM is named "gpt" (defined: claude, gpt4). Did you mean "gpt4"?` */
 export function formatIssue(source: string, issue: ConfigIssue): string {
-  const place = issue.origin ?? (issue.line === undefined ? source : `${source}:${issue.line}:${issue.column ?? 1}`);
+  const place = formatPlace(source, issue);
   const path = issue.path.length > 0 ? ` ${formatPath(issue.path)}` : '';
   const hint = issue.suggestion === undefined ? '' : ` Did you mean "${issue.suggestion}"?`;
   const sentence = /[.?!]$/.test(issue.message) || hint === '' ? issue.message : `${issue.message}.`;
   return `${place}${path}: ${sentence}${hint}`;
+}
+
+/** `--port`, `hector.yaml:14:5`, or what the document is called where there is no line. */
+export function formatPlace(document: string, place: Place): string {
+  const source = place.source ?? document;
+  return place.origin ?? (place.line === undefined ? source : `${source}:${place.line}:${place.column ?? 1}`);
 }

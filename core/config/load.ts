@@ -1,28 +1,30 @@
-import { errorCode, errorMessage } from '../errors.ts';
 import type { ConfigDocument } from '../extension/config-provider.ts';
 import type { Plugin } from '../plugin/definition.ts';
-import { loadPlugins, PluginLoadError } from '../plugin/load.ts';
-import { referenceKeyword } from '../plugin/reference.ts';
-import { Registry } from '../plugin/registry.ts';
+import { fileKeyword, referenceKeyword } from '../plugin/reference.ts';
 import { type AgentEdges, checkCycles } from './agent-cycles.ts';
+import { assemble } from './assemble.ts';
 import { deepFreeze, hashOf } from './canonical.ts';
 import { warnComing } from './coming.ts';
+import { configError } from './config-error.ts';
+import { hashFiles, type NamedFile, namedFile } from './config-files.ts';
 import { descend } from './descend.ts';
 import type { Environment } from './environment.ts';
 import { Findings, firstOf } from './findings.ts';
 import { interpolate } from './interpolate.ts';
-import { ConfigError } from './issue.ts';
+import type { ConfigIssue, ConfigPath } from './issue.ts';
 import type { HectorConfig } from './language/hector.ts';
 import { normalize } from './normalize.ts';
 import { applyOverrides, type Override } from './overrides.ts';
-import { parse } from './parse.ts';
+import type { ConfigFormat } from './parse.ts';
+import { languageOf } from './plugins.ts';
 import { printableOf } from './printable.ts';
 import { checkReference, checkStorage } from './references.ts';
 import { Secrets } from './secrets.ts';
-import { isSensitive, showable } from './sensitive.ts';
+import { isSensitive } from './sensitive.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { ConfigTree } from './tree.ts';
 import { type CompiledSchema, compiledSchema, validate } from './validate.ts';
+import { valueOrigin } from './value-origin.ts';
 
 export type { Override } from './overrides.ts';
 
@@ -30,111 +32,83 @@ export interface LoadOptions {
   /** Registered before the document's own plugins. */
   readonly builtins: readonly Plugin[];
   readonly environment: Environment;
+  /** Flags, and environment variables that stand for one: win over everything. */
   readonly overrides?: readonly Override[];
+  /** The file that says where the document is. What it says of plugins, the server and the log wins over the document. */
+  readonly local?: ConfigDocument;
+  /** Of the document. */
+  readonly format?: ConfigFormat;
 }
 
 /** From text to snapshot: limits, tree, references, schema, names. Throws one `ConfigError` with everything that is wrong. */
 export async function loadSnapshot(document: ConfigDocument, options: LoadOptions): Promise<Snapshot> {
-  const { text, source, revision, folder } = document;
-  const { tree, issues } = parse(text);
-  if (issues.length > 0) {
-    const shown = firstOf(issues, (issue) => issue);
-    throw new ConfigError(source, shown, showable(text, new Secrets([])));
-  }
+  const { source, revision } = document;
+  const { environment, local, format } = options;
+  const { tree, texts, issues } = assemble(document, { local, format });
+  const secrets = new Set<string>();
+  const files = new Map(environment.files);
+  const failure = (found: readonly ConfigIssue[]) => configError(source, found, { texts, secrets, files });
+  if (issues.length > 0) throw failure(firstOf(issues, (issue) => issue));
 
   const findings = new Findings(tree);
-  const secrets = new Set<string>();
   applyOverrides(tree, options.overrides ?? [], secrets);
-  await interpolate(tree, { environment: options.environment, folder, findings, secrets });
+  await interpolate(tree, { environment, findings, secrets, files });
+  const language = await languageOf(tree, { builtins: options.builtins, findings, compile: compiledSchema });
+  if (!language) throw failure(findings.errors());
+  const { registry, compiled } = language;
 
-  // Nothing can be said of a document whose language is not known, so a plugin that is missing ends it here.
-  const schema = await languageOf(tree, folder, options.builtins, findings);
-  if (!schema) throw new ConfigError(source, findings.errors(), showable(text, new Secrets(secrets)));
-  const { registry, compiled } = schema;
-
-  normalize(tree, { registry, environment: options.environment, findings, secrets });
+  normalize(tree, { registry, environment, findings, secrets });
   validate(tree, compiled, findings);
-  inspect(tree, compiled, findings, secrets);
-  if (findings.failed) throw new ConfigError(source, findings.errors(), showable(text, new Secrets(secrets)));
+  const folderOf = (path: ConfigPath) => {
+    const text = tree.writtenIn(path);
+    return text ? text.folder : (document.folder ?? local?.folder);
+  };
+  const named = inspect(tree, compiled, { findings, secrets, folderOf });
+  const optionFiles = await hashFiles(named, files);
+  if (findings.failed) throw failure(findings.errors());
 
   return {
     config: deepFreeze(tree.root) as unknown as HectorConfig,
-    hash: hashOf(tree.root),
+    hash: optionFiles.length === 0 ? hashOf(tree.root) : hashOf([tree.root, optionFiles]),
     source,
     revision,
-    folder,
-    text,
+    folder: document.folder,
+    texts: new Map(texts.map((each) => [each.source, each.text])),
+    files,
+    optionFiles,
     printable: deepFreeze(printableOf(tree)),
     warnings: deepFreeze(findings.warnings()),
     secrets: new Secrets(secrets),
     registry,
     locate: (path) => tree.locate(path),
+    originOf: (path) => valueOrigin(tree, path, source),
+    folderOf,
+    resolvedPath: (path) => tree.moved(path),
   };
 }
 
-interface Language {
-  readonly registry: Registry;
-  readonly compiled: CompiledSchema;
+interface InspectOptions {
+  readonly findings: Findings;
+  readonly secrets: Set<string>;
+  folderOf(path: ConfigPath): string | undefined;
 }
 
-/** Two steps, because the list of plugins is in the document whose language they extend. */
-async function languageOf(
+/**
+ * What the schema says of a value beyond its form: that it is a name, that it is not acted on, that it is a secret, that it
+ * is a file. Returns the files.
+ */
+function inspect(
   tree: ConfigTree,
-  folder: string | undefined,
-  builtins: readonly Plugin[],
-  findings: Findings,
-): Promise<Language | undefined> {
-  const named = specifiers(tree);
-  try {
-    const loaded = await loadPlugins(
-      named.map(({ specifier }) => specifier),
-      folder,
-    );
-    const registry = registryOf([...builtins, ...loaded]);
-    return { registry, compiled: compiledSchema(registry) };
-  } catch (error) {
-    if (error instanceof PluginLoadError) {
-      for (const { index, message } of error.failures)
-        findings.error(['plugins', named[index]?.index ?? 0], 'plugin', message);
-      return undefined;
-    }
-    if (errorCode(error) !== 'plugin_conflict' && errorCode(error) !== 'plugin_invalid') throw error;
-    findings.error(['plugins'], 'plugin', errorMessage(error));
-    return undefined;
-  }
-}
-
-/** As far as they are texts; what else is there, the schema reports. */
-function specifiers(tree: ConfigTree): { readonly specifier: string; readonly index: number }[] {
-  const plugins = tree.root['plugins'];
-  if (typeof plugins === 'string') tree.root['plugins'] = plugins.split(',').map((each) => each.trim());
-  const list = tree.root['plugins'];
-  if (!Array.isArray(list)) return [];
-  return list.flatMap((specifier, index) =>
-    typeof specifier === 'string' && !tree.origin(list, index)?.unresolved ? [{ specifier, index }] : [],
-  );
-}
-
-/** Those of the last few sets of plugins: a reload that loads the same ones need not compile their schema again. */
-const recent: Registry[] = [];
-
-function registryOf(plugins: readonly Plugin[]): Registry {
-  const known = recent.find(
-    (each) => each.plugins.length === plugins.length && each.plugins.every((plugin, at) => plugin === plugins[at]),
-  );
-  if (known) return known;
-  const registry = new Registry(plugins);
-  recent.unshift(registry);
-  recent.length = Math.min(recent.length, 4);
-  return registry;
-}
-
-/** What the schema says of a value beyond its form: that it is a name, that it is not acted on, that it is a secret. */
-function inspect(tree: ConfigTree, { schema }: CompiledSchema, findings: Findings, secrets: Set<string>): void {
+  { schema }: CompiledSchema,
+  { findings, secrets, folderOf }: InspectOptions,
+): NamedFile[] {
   const edges: AgentEdges = [];
+  const files: NamedFile[] = [];
   descend(schema, tree.root, (own, value, { path, container, key }) => {
     warnComing(own, path, findings);
     if (own[referenceKeyword] !== undefined) checkReference(own, value, path, tree, findings, edges);
+    const file = own[fileKeyword] === undefined ? undefined : namedFile(own, value, [...path], { findings, folderOf });
+    if (file) files.push(file);
     // A list that was one text: the secret is each of its items as much as the whole.
     if (Array.isArray(value) && tree.origin(container, key)?.reference !== undefined) {
       for (const item of value) if (typeof item === 'string') secrets.add(item);
@@ -147,4 +121,5 @@ function inspect(tree: ConfigTree, { schema }: CompiledSchema, findings: Finding
   });
   checkCycles(edges, findings);
   checkStorage(tree, findings);
+  return files;
 }

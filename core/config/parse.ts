@@ -1,7 +1,9 @@
 import { Composer, type Document, Lexer, Parser, type YAMLError } from 'yaml';
 import type { ConfigIssue, ConfigPath } from './issue.ts';
-import { ConfigTree, lineStarts, position } from './tree.ts';
-import { LimitReached, maxDepth, TreeReader, tooDeep } from './tree-reader.ts';
+import { jsonProblem } from './json-problem.ts';
+import { type ConfigText, placeIn } from './text.ts';
+import type { Origins } from './tree.ts';
+import { LimitReached, maxDepth, type Read, TreeReader, tooDeep } from './tree-reader.ts';
 
 const maxBytes = 4 * 1024 * 1024;
 const collections: ReadonlySet<string> = new Set(['block-map', 'block-seq', 'flow-collection']);
@@ -13,47 +15,59 @@ const advice: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'a second YAML document begins here; Hector reads one',
 };
 
-export interface Parsed {
-  readonly tree: ConfigTree;
-  /** Everything that is wrong with the text; the tree is worth nothing then. */
+export interface ParseOptions {
+  /** Where in the configuration the text belongs; by default it is the whole of it. */
+  readonly path?: ConfigPath;
+  /** Takes where each value is written. */
+  readonly origins: Origins;
+  /** `json` refuses what is not JSON. */
+  readonly format?: ConfigFormat | undefined;
+}
+
+export type ConfigFormat = 'auto' | 'yaml' | 'json';
+
+export interface Parsed extends Read {
+  /** Everything that is wrong with the text; the value is worth nothing then. */
   readonly issues: readonly ConfigIssue[];
 }
 
-/** Text to tree. Never throws for what is in the text, and never takes longer than the limits allow. */
-export function parse(text: string): Parsed {
-  const bytes = Buffer.byteLength(text);
+/** Text to plain values. Never throws for what is in the text, and never takes longer than the limits allow. */
+export function parse(text: ConfigText, { path = [], origins, format }: ParseOptions): Parsed {
+  const issues: ConfigIssue[] = [];
+  const report = (offset: number, rule: string, message: string, at: ConfigPath = path) =>
+    void issues.push({ path: at, message, rule, ...placeIn(text, offset) });
+  const nothing = { value: {}, origin: { text, offset: 0 }, issues };
+  const bytes = Buffer.byteLength(text.text);
   if (bytes > maxBytes) {
     const message = `the document has ${bytes} bytes; at most 4 MiB (${maxBytes}) are read`;
-    return { tree: emptyTree([0]), issues: [{ path: [], message, rule: 'limit', line: 1, column: 1 }] };
+    report(0, 'limit', message);
+    return nothing;
   }
-  const starts = lineStarts(text);
-  const issues: ConfigIssue[] = [];
-  const report = (offset: number, rule: string, message: string, path: ConfigPath = []) =>
-    issues.push({ path, message, rule, ...position(starts, offset) });
   try {
-    const document = compose(text);
-    for (const problem of withoutSequels([...document.errors, ...document.warnings], starts)) {
-      report(problem.pos[0], 'syntax', explained(problem, text));
+    // Nothing is nothing in any format: a node that only holds others, a document that may be empty.
+    const problem = format === 'json' && text.text.trim() !== '' ? jsonProblem(text.text) : undefined;
+    if (problem) {
+      report(problem.offset, 'syntax', problem.message);
+      return nothing;
     }
-    if (issues.length > 0) return { tree: emptyTree(starts), issues };
-    const reader = new TreeReader(report);
-    return { tree: new ConfigTree(reader.root(document.contents), reader.origins, starts), issues };
+    const document = compose(text.text, path.length);
+    for (const problem of withoutSequels([...document.errors, ...document.warnings], text)) {
+      report(problem.pos[0], 'syntax', explained(problem, text.text));
+    }
+    if (issues.length > 0) return nothing;
+    return { ...new TreeReader({ text, path, origins, report }).read(document.contents), issues };
   } catch (error) {
     if (!(error instanceof LimitReached)) throw error;
     report(error.offset, 'limit', error.message);
-    return { tree: emptyTree(starts), issues };
+    return nothing;
   }
 }
 
-function emptyTree(starts: readonly number[]): ConfigTree {
-  return new ConfigTree({}, new WeakMap(), starts);
-}
-
 /** Where the parser loses the thread it finds fault with all that follows. The first of a line is about the mistake. */
-function withoutSequels(problems: readonly YAMLError[], starts: readonly number[]): YAMLError[] {
-  const lines = new Set<number>();
+function withoutSequels(problems: readonly YAMLError[], text: ConfigText): YAMLError[] {
+  const lines = new Set<number | undefined>();
   return problems.filter((problem, index) => {
-    const { line } = position(starts, problem.pos[0]);
+    const { line } = placeIn(text, problem.pos[0]);
     if (lines.has(line) || (index > 0 && problem.message.includes('token in YAML stream'))) return false;
     lines.add(line);
     return true;
@@ -70,10 +84,10 @@ function plainer(message: string): string {
   return quote ? `a closing ${quote} is missing` : message.charAt(0).toLowerCase() + message.slice(1);
 }
 
-function compose(text: string): Document.Parsed {
+function compose(text: string, depth: number): Document.Parsed {
   const composer = new Composer({ uniqueKeys: false, merge: true, resolveKnownTags: false, schema: 'core' });
   let document: Document.Parsed | undefined;
-  for (const next of composer.compose(tokens(text), true, text.length)) {
+  for (const next of composer.compose(tokens(text, depth), true, text.length)) {
     if (document) {
       document.errors.push({
         code: 'MULTIPLE_DOCS',
@@ -90,13 +104,13 @@ function compose(text: string): Document.Parsed {
  * What `Parser.parse` does, with a look at how deep it is after every lexeme. The parser keeps a stack of its own, but what
  * follows it recurses: twenty thousand brackets would cost most of a second and then the stack.
  */
-function* tokens(text: string) {
+function* tokens(text: string, depth: number) {
   const parser = new Parser();
   for (const lexeme of new Lexer().lex(text)) {
     yield* parser.next(lexeme);
     // On the stack are the document, the collections, and the scalar that is being read.
     const { length } = parser.stack;
-    if (length > maxDepth + 1 && collections.has(parser.stack[length - 1]?.type ?? '')) {
+    if (length + depth > maxDepth + 1 && collections.has(parser.stack[length - 1]?.type ?? '')) {
       throw new LimitReached(tooDeep, parser.offset - lexeme.length);
     }
   }

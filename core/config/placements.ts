@@ -37,8 +37,8 @@ function unify(tree: ConfigTree, from: ConfigPath, to: ConfigPath, findings: Fin
   if (valueAt(tree.root, from) === undefined) return;
   const other = valueAt(tree.root, to);
   if (other !== undefined) {
-    const { line } = tree.locate(to);
-    const where = line === undefined ? '' : ` in line ${line}`;
+    const { line, source } = tree.locate(to);
+    const where = line === undefined ? '' : ` in ${source === undefined ? 'line ' : `${source}:`}${line}`;
     findings.error(from, 'schema', `is also given as ${formatPath(tree.written(to))}${where}; keep one of the two`);
     // It has been reported, and under `server` no schema knows it.
     const container = valueAt(tree.root, from.slice(0, -1));

@@ -1,5 +1,6 @@
 import type { Registry } from '../plugin/registry.ts';
 import { type JsonSchema, mapSubschemas, typesOf } from './json-schema.ts';
+import { defaultConfigProvider } from './language/config.ts';
 import { environmentKeyword, pointKeyword, resolvedSchema } from './schema.ts';
 
 /** What `normalize` selects where the document is silent; for LLMs it depends on the environment. */
@@ -7,6 +8,7 @@ const impliedSelectors: Readonly<Record<string, string>> = {
   agent: 'llm',
   toolset: 'mcp',
   document_store: 'directory',
+  config: defaultConfigProvider,
 };
 const impliedOptions: Readonly<Record<string, readonly string[]>> = { agent: ['llm'] };
 

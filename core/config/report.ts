@@ -6,22 +6,19 @@ import type { Snapshot } from './snapshot.ts';
 export function formatReport(error: ConfigError, { color = false }: FrameOptions = {}): string {
   const frames = error.issues.map((issue) => {
     const sentence = bold(formatIssue(error.source, issue), color);
-    if (issue.line === undefined || error.text === undefined) return `${sentence}\n`;
-    return `${sentence}\n${codeFrame(error.text, issue.line, issue.column ?? 1, { color })}\n`;
+    const text = error.textOf(issue);
+    if (issue.line === undefined || text === undefined) return `${sentence}\n`;
+    return `${sentence}\n${codeFrame(text, issue.line, issue.column ?? 1, { color })}\n`;
   });
+  const sources = new Set(error.issues.map(({ source }) => source ?? error.source));
+  const [where = error.source] = sources.size === 1 ? sources : [];
   const count = error.issues.length === 1 ? '1 error' : `${error.issues.length} errors`;
-  return `${frames.join('\n')}\n${red(`${count} in ${error.source}`, color)}\n`;
+  return `${frames.join('\n')}\n${red(`${count} in ${where}`, color)}\n`;
 }
 
-export interface ReportedIssue {
+/** `source`: the text it is in, where that is not `file` itself but one of its entries, or the local file. */
+export interface ReportedIssue extends Omit<ConfigIssue, 'path'> {
   readonly path: string;
-  readonly message: string;
-  readonly rule: string;
-  readonly line?: number;
-  readonly column?: number;
-  /** The flag or variable it came from, where it did. */
-  readonly origin?: string;
-  readonly suggestion?: string;
 }
 
 export interface Report {

@@ -3,6 +3,7 @@ import type { Extension } from '../plugin/definition.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { type JsonSchema, mapSubschemas } from './json-schema.ts';
 import { agentCommon } from './language/agent.ts';
+import { configCommon, defaultConfigProvider } from './language/config.ts';
 import { documentStoreCommon } from './language/document-store.ts';
 import { fixedSections } from './language/hector.ts';
 import { llmCommon } from './language/llm.ts';
@@ -40,6 +41,7 @@ export function resolvedSchema(registry: Registry): JsonSchema {
       databases: databases(registry),
       ...sections,
       server: withSchemes(sections['server'] as JsonSchema, registry),
+      config: configBlock(registry),
     },
     required: [
       'llms',
@@ -141,6 +143,32 @@ function databases(registry: Registry): JsonSchema {
       return { ...schema, title: driver, properties: { ...schema.properties, driver: { const: driver } } };
     });
   return byName('Databases, by the names that `storage` uses', variants('storage', 'driver', provided, {}, others));
+}
+
+/** Where the configuration is. The file provider without a `path` means the file that the block is in. */
+function configBlock(registry: Registry): JsonSchema {
+  const block = variants('config', points.config.selector, extensions(registry, 'config'), configCommon);
+  const oneOf = (block.oneOf ?? []).map((each) => {
+    const { path, ...others } = each.properties ?? {};
+    if (each.title !== defaultConfigProvider || !path) return each;
+    const optional = { ...path, description: `${path.description ?? 'The file'}; default: this one` };
+    const required = (each.required ?? []).filter((name) => name !== 'path');
+    return { ...each, properties: { ...others, path: optional }, required };
+  });
+  return { ...block, oneOf, description: 'Where the configuration is, if not in this file, and how it is followed' };
+}
+
+/** The schema of what is read of a local file before its configuration is fetched. */
+export function bootSchema(registry: Registry): JsonSchema {
+  const { version, plugins } = closed(plain({ type: 'object', properties: fixedSections })).properties as Record<
+    string,
+    JsonSchema
+  >;
+  return {
+    type: 'object',
+    properties: { version: version as JsonSchema, plugins: plugins as JsonSchema, config: configBlock(registry) },
+    required: ['plugins', 'config'],
+  };
 }
 
 function withSchemes(server: JsonSchema, registry: Registry): JsonSchema {

@@ -5,6 +5,7 @@ import { decisiveVariables, isSupplied } from './environment-options.ts';
 import type { Findings } from './findings.ts';
 import { type InstancePlace, instancePlaces } from './instances.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { defaultConfigProvider } from './language/config.ts';
 import { llmCommon } from './language/llm.ts';
 import { type ConfigMap, type ConfigTree, get, isMap, valueAt } from './tree.ts';
 
@@ -17,7 +18,12 @@ interface Options {
 /** In this order the environment is asked for a key; then the others, as they are registered. */
 const preferredLlms = ['anthropic', 'openai', 'gemini'];
 
-const defaultTypes: Readonly<Record<string, string>> = { agent: 'llm', toolset: 'mcp', document_store: 'directory' };
+const defaultTypes: Readonly<Record<string, string>> = {
+  agent: 'llm',
+  toolset: 'mcp',
+  document_store: 'directory',
+  config: defaultConfigProvider,
+};
 
 /** Names the extension of every instance that does not say which it is. */
 export function selectExtensions(tree: ConfigTree, options: Options): void {

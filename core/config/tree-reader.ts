@@ -1,13 +1,14 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type ParsedNode } from 'yaml';
 import type { ConfigPath } from './issue.ts';
-import type { ConfigMap, ConfigValue, Container, Origin } from './tree.ts';
+import type { ConfigText } from './text.ts';
+import type { ConfigMap, ConfigValue, Origin, Origins } from './tree.ts';
 
 export const maxDepth = 64;
 const maxAliases = 100;
 /** Values that aliases may repeat: a hundred small blocks, not a hundred copies of a document. */
 const maxRepeated = 100_000;
 export const tooDeep = `nested more than ${maxDepth} deep`;
-const refusedKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+export const refusedKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** Stops the parse: what follows would cost more than it is worth. */
 export class LimitReached extends Error {
@@ -18,33 +19,55 @@ export class LimitReached extends Error {
   }
 }
 
+type Report = (offset: number, rule: string, message: string, path?: ConfigPath) => void;
+
+export interface ReaderOptions {
+  readonly text: ConfigText;
+  /** Where in the configuration the text belongs: empty for the whole of it. */
+  readonly path: ConfigPath;
+  /** Takes where each value is written. */
+  readonly origins: Origins;
+  readonly report: Report;
+}
+
+export interface Read {
+  readonly value: ConfigValue;
+  readonly origin: Origin;
+}
+
 /** Makes plain values of a YAML document, each alias a copy of its own, and notes where they stand. */
 export class TreeReader {
-  readonly origins = new WeakMap<Container, Map<string | number, Origin>>();
-  readonly #report: (offset: number, rule: string, message: string, path?: ConfigPath) => void;
+  readonly #text: ConfigText;
+  readonly #origins: Origins;
+  readonly #report: Report;
   /** The newest node of each anchor, as far as the document has been read. */
   readonly #anchors = new Map<string, Node>();
   /** What each alias meant where it stood. */
   readonly #targets = new Map<Node, Node>();
-  readonly #path: (string | number)[] = [];
+  readonly #path: (string | number)[];
   #aliases = 0;
   #repeated = 0;
   /** Above 0 while an alias is being copied. */
   #copying = 0;
 
-  constructor(report: (offset: number, rule: string, message: string, path?: ConfigPath) => void) {
+  constructor({ text, path, origins, report }: ReaderOptions) {
+    this.#text = text;
+    this.#path = [...path];
+    this.#origins = origins;
     this.#report = report;
   }
 
-  root(node: ParsedNode | null): ConfigMap {
-    if (node === null || (isScalar(node) && node.value === null)) return {};
-    if (isMap(node)) return this.#map(node as unknown as MapNode, 0);
-    this.#report(
-      start(node),
-      'schema',
-      `expected keys and values at the top of the document, got ${isSeq(node) ? 'a list' : 'text'}`,
-    );
-    return {};
+  /** What stands at the path that the text is for; the whole configuration is keys and values. */
+  read(node: ParsedNode | null): Read {
+    const offset = node === null ? 0 : start(node);
+    const isNothing = node === null || (isScalar(node) && node.value === null);
+    if (this.#path.length > 0 || isMap(node))
+      return { value: this.#value(node, this.#path.length), origin: this.#originOf(node, offset) };
+    if (!isNothing) {
+      const got = isSeq(node) ? 'a list' : 'text';
+      this.#report(offset, 'schema', `expected keys and values at the top of the document, got ${got}`);
+    }
+    return { value: {}, origin: this.#originOf(null, offset) };
   }
 
   #value(node: Node | null, depth: number): ConfigValue {
@@ -93,10 +116,10 @@ export class TreeReader {
     for (const [index, item] of items.entries()) {
       this.#path.push(index);
       list.push(this.#value(item, depth + 1));
-      origins.set(index, originOf(item, item === null ? offset : start(item)));
+      origins.set(index, this.#originOf(item, item === null ? offset : start(item)));
       this.#path.pop();
     }
-    this.origins.set(list, origins);
+    this.#origins.set(list, origins);
     return list;
   }
 
@@ -104,7 +127,7 @@ export class TreeReader {
     this.#deeper(depth, start(node));
     const map: ConfigMap = {};
     const origins = new Map<string | number, Origin>();
-    this.origins.set(map, origins);
+    this.#origins.set(map, origins);
     const written = new Set<string>();
     for (const { key: keyNode, value } of node.items) {
       if (isMergeKey(keyNode)) {
@@ -116,7 +139,7 @@ export class TreeReader {
       written.add(key);
       this.#path.push(key);
       map[key] = this.#value(value, depth + 1);
-      origins.set(key, originOf(value, keyNode ? start(keyNode) : start(node)));
+      origins.set(key, this.#originOf(value, keyNode ? start(keyNode) : start(node)));
       this.#path.pop();
     }
     return map;
@@ -155,10 +178,16 @@ export class TreeReader {
       for (const [key, value] of Object.entries(merged)) {
         if (Object.hasOwn(into, key)) continue;
         into[key] = value;
-        const origin = this.origins.get(merged)?.get(key);
+        const origin = this.#origins.get(merged)?.get(key);
         if (origin) origins.set(key, origin);
       }
     }
+  }
+
+  #originOf(node: Node | null, offset: number): Origin {
+    const written =
+      isScalar(node) && (typeof node.value === 'number' || typeof node.value === 'boolean') ? node.source : undefined;
+    return written === undefined ? { text: this.#text, offset } : { text: this.#text, offset, source: written };
   }
 
   #deeper(depth: number, offset: number): void {
@@ -174,12 +203,6 @@ interface MapNode {
 function isMergeKey(node: Node | null): boolean {
   if (!isScalar(node) || (node.type !== undefined && node.type !== 'PLAIN')) return false;
   return node.value === '<<' || (typeof node.value === 'symbol' && node.value.description === '<<');
-}
-
-function originOf(node: Node | null, offset: number): Origin {
-  const written =
-    isScalar(node) && (typeof node.value === 'number' || typeof node.value === 'boolean') ? node.source : undefined;
-  return written === undefined ? { offset } : { offset, source: written };
 }
 
 const start = (node: { readonly range?: Node['range'] }): number => node.range?.[0] ?? 0;

@@ -1,4 +1,5 @@
-import type { ConfigIssue, ConfigPath } from './issue.ts';
+import type { ConfigPath } from './issue.ts';
+import { type ConfigText, type Place, placeIn } from './text.ts';
 
 export type ConfigValue = string | number | boolean | null | ConfigValue[] | ConfigMap;
 export interface ConfigMap {
@@ -8,7 +9,8 @@ export type Container = ConfigMap | ConfigValue[];
 
 /** Where a value came from. */
 export interface Origin {
-  /** Of its key in the text, or of the value itself where it is an item of a list. */
+  /** The text that it is written in, and where: its key, or the value itself where it is an item of a list. */
+  readonly text?: ConfigText;
   readonly offset?: number;
   /** How a number or a boolean is written: `0x1F`, `1.0`. */
   readonly source?: string;
@@ -16,13 +18,15 @@ export interface Origin {
   readonly reference?: string;
   /** Its references could not be resolved, which has been reported: nothing else about it is worth a word. */
   readonly unresolved?: boolean;
-  /** The flag that set it. */
+  /** The flag that set it, or the environment variable that stands for one. */
   readonly flag?: string;
   /** Nobody wrote it: it follows from the rest of the document. */
   readonly implied?: boolean;
   /** Never printed. */
   readonly secret?: boolean;
 }
+
+export type Origins = WeakMap<Container, Map<string | number, Origin>>;
 
 export function isMap(value: unknown): value is ConfigMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -47,18 +51,12 @@ export function valueAt(root: ConfigValue, path: ConfigPath): ConfigValue | unde
  */
 export class ConfigTree {
   readonly root: ConfigMap;
-  readonly #origins: WeakMap<Container, Map<string | number, Origin>>;
-  readonly #lineStarts: readonly number[];
+  readonly #origins: Origins;
   readonly #moves: { readonly from: ConfigPath; readonly to: ConfigPath }[] = [];
 
-  constructor(
-    root: ConfigMap,
-    origins: WeakMap<Container, Map<string | number, Origin>>,
-    lineStarts: readonly number[],
-  ) {
+  constructor(root: ConfigMap, origins: Origins) {
     this.root = root;
     this.#origins = origins;
-    this.#lineStarts = lineStarts;
   }
 
   origin(container: Container, key: string | number): Origin | undefined {
@@ -84,8 +82,15 @@ export class ConfigTree {
     origins.set(key, { ...origins.get(key), ...origin });
   }
 
-  /** Puts a value in place; what was known of the one before is forgotten. */
+  /** Puts a value in place; what was known of the one before is forgotten. All of a new section has the one origin. */
   set(container: Container, key: string | number, value: ConfigValue, origin: Origin): void {
+    this.#put(container, key, value, origin);
+    if (typeof value !== 'object' || value === null || this.#origins.has(value)) return;
+    for (const [step, inner] of Array.isArray(value) ? value.entries() : Object.entries(value))
+      this.set(value, step, inner, origin);
+  }
+
+  #put(container: Container, key: string | number, value: ConfigValue, origin: Origin): void {
     (container as Record<string | number, ConfigValue>)[key] = value;
     this.#origins.get(container)?.delete(key);
     this.mark(container, key, origin);
@@ -96,7 +101,7 @@ export class ConfigTree {
     const source = valueAt(this.root, from.slice(0, -1)) as ConfigMap;
     const target = valueAt(this.root, to.slice(0, -1)) as Container;
     const key = from.at(-1) as string;
-    this.set(target, to.at(-1) as string | number, source[key] as ConfigValue, this.origin(source, key) ?? {});
+    this.#put(target, to.at(-1) as string | number, source[key] as ConfigValue, this.origin(source, key) ?? {});
     delete source[key];
     this.#moves.push({ from, to });
   }
@@ -110,8 +115,30 @@ export class ConfigTree {
     return path;
   }
 
+  /** Where that which the document calls `path` is. */
+  moved(path: ConfigPath): ConfigPath {
+    let moved = path;
+    for (const { from, to } of this.#moves) {
+      if (from.length <= moved.length && from.every((step, index) => step === moved[index]))
+        moved = [...to, ...moved.slice(from.length)];
+    }
+    return moved;
+  }
+
+  /** The text in which what is at `path`, or the nearest thing around it, is written. */
+  writtenIn(path: ConfigPath): ConfigText | undefined {
+    const nearest = this.#nearest(path);
+    return nearest?.flag === undefined ? nearest?.text : undefined;
+  }
+
   /** The place of what is at `path`, or of the nearest thing around it that has one. */
-  locate(path: ConfigPath): Pick<ConfigIssue, 'line' | 'column' | 'origin'> {
+  locate(path: ConfigPath): Place {
+    const nearest = this.#nearest(path);
+    if (nearest?.flag !== undefined) return { origin: nearest.flag };
+    return nearest?.text === undefined || nearest.offset === undefined ? {} : placeIn(nearest.text, nearest.offset);
+  }
+
+  #nearest(path: ConfigPath): Origin | undefined {
     let container: ConfigValue | undefined = this.root;
     let nearest: Origin | undefined;
     for (const step of path) {
@@ -120,26 +147,6 @@ export class ConfigTree {
       if (origin?.flag !== undefined || origin?.offset !== undefined) nearest = origin;
       container = get(container, step);
     }
-    if (nearest?.flag !== undefined) return { origin: nearest.flag };
-    return nearest?.offset === undefined ? {} : position(this.#lineStarts, nearest.offset);
+    return nearest;
   }
-}
-
-/** The offset at which each line begins. */
-export function lineStarts(text: string): number[] {
-  const starts = [0];
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
-  return starts;
-}
-
-/** 1-based. */
-export function position(starts: readonly number[], offset: number): { line: number; column: number } {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((starts[middle] as number) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return { line: low + 1, column: offset - (starts[low] as number) + 1 };
 }

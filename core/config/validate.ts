@@ -6,7 +6,7 @@ import { fillDefaults } from './descend.ts';
 import { explain } from './explain.ts';
 import type { Findings } from './findings.ts';
 import { type JsonSchema, mapSubschemas } from './json-schema.ts';
-import { resolvedSchema } from './schema.ts';
+import { bootSchema, resolvedSchema } from './schema.ts';
 import type { ConfigTree } from './tree.ts';
 import { pruned, usedVariants } from './used-variants.ts';
 
@@ -40,6 +40,13 @@ export function compiledSchema(registry: Registry): CompiledSchema {
     compiled.set(registry, result);
   }
   return result;
+}
+
+/** The language of what is read of a local file before its configuration is fetched. */
+export function bootLanguage(registry: Registry): CompiledSchema {
+  checkOptions(registry);
+  const schema = bootSchema(registry);
+  return { schema, checkFor: (used) => compile(pruned(schema, used)) };
 }
 
 /** Fills in defaults, makes texts the numbers they spell, and reports whatever the schema does not allow. */

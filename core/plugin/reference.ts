@@ -20,6 +20,22 @@ export function references(target: ReferenceTarget, description: string): TOptio
   return Type.Optional(Type.Array(Type.String({ [referenceKeyword]: target }), { description, uniqueItems: true }));
 }
 
+/** The keyword under which a schema says that its string is the path of a file. */
+export const fileKeyword = 'x-file';
+
+/**
+ * The path of a file, relative to the folder of the configuration. What the file says counts as a part of the
+ * configuration: it is followed, and an instance is made anew when it has changed.
+ */
+export function filePath(description: string): TString {
+  return Type.String({ minLength: 1, description, [fileKeyword]: 'file' });
+}
+
+/** Likewise of a module, of which `#name` after the path may pick one export. Of what it imports nothing is followed. */
+export function modulePath(description: string): TString {
+  return Type.String({ minLength: 1, description, [fileKeyword]: 'module' });
+}
+
 export interface FoundReference {
   readonly target: ReferenceTarget;
   readonly path: readonly (string | number)[];

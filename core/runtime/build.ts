@@ -1,6 +1,6 @@
-import { ConfigError, type ConfigIssue, type ConfigPath } from '../config/issue.ts';
+import { failureOf } from '../config/config-error.ts';
+import { type ConfigIssue, type ConfigPath, formatPath } from '../config/issue.ts';
 import type { ToolConfig } from '../config/language/tool.ts';
-import { showable } from '../config/sensitive.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { closest, listed } from '../config/suggestion.ts';
 import { errorMessage, HectorError } from '../errors.ts';
@@ -51,11 +51,19 @@ class Builder {
   readonly #instances: Instances;
   readonly #abort = new AbortController();
   readonly #issues: ConfigIssue[];
+  /** By the path of an instance: hashes of the files that its options name. */
+  readonly #filesByPlace = new Map<string, string[]>();
 
   constructor(snapshot: Snapshot, scope: Scope, options: BuildOptions) {
     this.#snapshot = snapshot;
     this.#options = options;
     this.#issues = [...(options.issues ?? [])];
+    for (const { path, hash } of snapshot.optionFiles) {
+      const place = formatPath(path.slice(0, path[0] === 'server' ? 4 : 2));
+      const files = this.#filesByPlace.get(place);
+      if (files) files.push(hash);
+      else this.#filesByPlace.set(place, [hash]);
+    }
     const deadlines = { createMs: options.createMs ?? 60_000, disposeMs: 10_000 };
     this.#instances = new Instances(options.pool, scope, options.logger, deadlines);
   }
@@ -75,7 +83,7 @@ class Builder {
     ]);
     const agents = await this.#agents(llms, stores);
     if (this.#issues.length > 0 || !tasks || !sessions) {
-      throw new ConfigError(source, this.#issues, showable(this.#snapshot.text, secrets));
+      throw failureOf(this.#snapshot, this.#issues);
     }
     return {
       config,
@@ -102,6 +110,7 @@ class Builder {
           registered,
           place,
           options: config,
+          madeFrom: this.#files(['llms', name]),
           context: () => this.#context(name, ['llms', name]),
           wrap: (provider) => guardLlm(name, provider, config),
         }),
@@ -121,7 +130,7 @@ class Builder {
           registered,
           place,
           options: source,
-          madeFrom: [JSON.stringify(settings)],
+          madeFrom: [JSON.stringify(settings), ...this.#files(['document_stores', name])],
           context: () => ({ ...this.#context(name, ['document_stores', name]), settings }),
         });
       },
@@ -143,6 +152,7 @@ class Builder {
           registered,
           place,
           options: scheme,
+          madeFrom: this.#files(['server', 'auth', 'schemes', Number(index)]),
           context: () => this.#context(scheme.type, ['server', 'auth', 'schemes', Number(index)]),
         }),
     );
@@ -165,6 +175,7 @@ class Builder {
           registered: driver,
           place: `databases.${name}`,
           options: database,
+          madeFrom: this.#files(['databases', name]),
           context: () => this.#context(name, ['databases', name]),
         }),
       );
@@ -241,7 +252,13 @@ class Builder {
       registered,
       place: `agents.${name}`,
       options: this.#snapshot.config.agents[name],
-      madeFrom: [...keysOf(llms), ...keysOf(agents), ...keysOf(stores), ...toolbox.keys],
+      madeFrom: [
+        ...keysOf(llms),
+        ...keysOf(agents),
+        ...keysOf(stores),
+        ...toolbox.keys,
+        ...this.#files(['agents', name]),
+      ],
       context: () => ({
         ...this.#context(name, ['agents', name]),
         llm: (wanted) => pick(llms, wanted),
@@ -324,7 +341,7 @@ class Builder {
         registered,
         place: `tools.${entry}`,
         options: config,
-        madeFrom: keysOf(readable),
+        madeFrom: [...keysOf(readable), ...this.#files(path)],
         context: () => ({ ...this.#context(entry, path), documentStores: valuesOf(readable) }),
       }),
     );
@@ -371,8 +388,13 @@ class Builder {
     this.#issues.push({ ...located, ...(suggestion !== undefined && { suggestion }) });
   }
 
+  /** What the files that an instance's options name say: it is another when they change. */
+  #files(path: ConfigPath): readonly string[] {
+    return this.#filesByPlace.get(formatPath(path)) ?? [];
+  }
+
   #context(name: string, path: ConfigPath): ExtensionContext {
-    const { folder } = this.#snapshot;
+    const folder = this.#snapshot.folderOf(path);
     return {
       name,
       logger: this.#options.logger.child({ [String(path[0])]: name }),

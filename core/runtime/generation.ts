@@ -77,6 +77,11 @@ export class Generation {
     return this.#holders.size;
   }
 
+  /** Who holds the leases that are out: `POST /agents/writer`. */
+  get holders(): Iterable<string> {
+    return this.#holders.values();
+  }
+
   get disposed(): boolean {
     return this.#disposed;
   }

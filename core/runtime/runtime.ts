@@ -12,6 +12,8 @@ export interface RuntimeOptions<S> {
   /** Generations that may drain at once; over that the oldest is told to end. */
   readonly maxDraining: number;
   readonly logger: Logger;
+  /** A generation was told to end because too many drain at once. */
+  onExpired?(generation: Generation): void;
 }
 
 /**
@@ -79,7 +81,7 @@ export class Runtime<S> {
   }
 
   #retire(generation: Generation, drainMs: number): void {
-    const { abortMs, maxDraining, logger } = this.#options;
+    const { abortMs, maxDraining, logger, onExpired } = this.#options;
     const hurry = new AbortController();
     const done = generation
       .retire({ drainMs, abortMs, hurry: hurry.signal })
@@ -91,13 +93,12 @@ export class Runtime<S> {
       )
       .finally(() => this.#draining.delete(generation));
     this.#draining.set(generation, { hurry, done });
-    if (this.#draining.size > maxDraining) {
-      const [oldest] = this.#draining;
-      logger.warn(
-        { generation: oldest?.[0].id, maxDraining },
-        'too many generations drain at once: the oldest is ended',
-      );
-      oldest?.[1].hurry.abort();
-    }
+    // Those that were told to end already are on their way out.
+    const waiting = [...this.#draining].filter(([, { hurry: told }]) => !told.signal.aborted);
+    const [oldest] = waiting;
+    if (waiting.length <= maxDraining || !oldest) return;
+    logger.warn({ generation: oldest[0].id, maxDraining }, 'too many generations drain at once: the oldest is ended');
+    oldest[1].hurry.abort();
+    onExpired?.(oldest[0]);
   }
 }

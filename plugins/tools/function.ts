@@ -1,4 +1,4 @@
-import { definePlugin, Type, toolset } from '../../core/index.ts';
+import { definePlugin, modulePath, Type, toolset } from '../../core/index.ts';
 import { exportedTools } from './exported-tools.ts';
 import { importModule, locateModule } from './local-module.ts';
 
@@ -12,11 +12,9 @@ export default definePlugin({
       description: 'The exported tools of a local JavaScript module',
       options: Type.Object(
         {
-          handler: Type.String({
-            minLength: 1,
-            description:
-              'Path of the module, relative to the configuration: "./tools.js", or "./tools.js#name" for one export',
-          }),
+          handler: modulePath(
+            'Path of the module, relative to the configuration: "./tools.js", or "./tools.js#name" for one export. A changed module is loaded anew; what it imports itself stays as it was first loaded',
+          ),
           parameters: Type.Optional(
             Type.Object(
               {},

@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorCode, errorMessage, HectorError } from '../../core/index.ts';
@@ -33,8 +34,8 @@ export function locateModule(handler: string, folder: string | undefined, owner:
 const importMs = 10_000;
 
 /**
- * Imports a module as it is on disk now: a changed file is a new module, an unchanged one is evaluated once. What it
- * imports itself is cached by Node for the life of the process.
+ * Imports a module as it is on disk now: a file that says something else is a new module, and one that says what it said
+ * before is evaluated once. What it imports itself is cached by Node for the life of the process.
  */
 export async function importModule(
   { path }: ModuleLocation,
@@ -45,7 +46,13 @@ export async function importModule(
   try {
     const stats = await stat(path);
     if (!stats.isFile()) throw unusable(owner, `${path} is not a file. Name the module itself, such as "./tools.js"`);
-    url.searchParams.set('mtime', `${stats.mtimeMs}-${stats.size}`);
+    url.searchParams.set(
+      'v',
+      createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex')
+        .slice(0, 16),
+    );
   } catch (error) {
     if (error instanceof HectorError) throw error;
     const reason = errorCode(error) === 'ENOENT' ? 'there is no such file' : errorMessage(error);

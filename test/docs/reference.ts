@@ -95,7 +95,7 @@ function instances(title: string, entry: JsonSchema, selector: string, skip: rea
   const parts = [`### ${title}`, entry.description ?? ''];
   if (first && sameInAll.length > 0)
     parts.push(
-      `Every entry has:`,
+      title === '`config`' ? 'Whatever the provider:' : 'Every entry has:',
       table(
         rowsOf(
           pick(first, (name) => sameInAll.includes(name)),
@@ -146,6 +146,7 @@ export function configurationReference(): string {
       table(rowsOf({ properties: { [name]: sections[name] as JsonSchema } }, '')),
     ]),
     instances('`server.auth.schemes[]`', schemes, 'type'),
+    instances('`config`', sections['config'] as JsonSchema, 'provider'),
     '### Coming',
     'Accepted with a warning, because a later version acts on them:',
     comingTable(),

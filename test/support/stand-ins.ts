@@ -1,10 +1,12 @@
 import { environmentOf } from '../../core/config/environment.ts';
 import { ConfigError } from '../../core/config/issue.ts';
-import { loadSnapshot, type Override } from '../../core/config/load.ts';
+import { type LoadOptions, loadSnapshot, type Override } from '../../core/config/load.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
 import {
   agentKind,
   authScheme,
+  type ConfigDocument,
+  configProvider,
   definePlugin,
   documentStore,
   llmProvider,
@@ -47,6 +49,23 @@ export const standIns: Plugin = definePlugin({
   apiVersion: 1,
   name: 'stand-ins',
   provides: [
+    configProvider({
+      name: 'file',
+      description: 'A local file',
+      options: Type.Object({ path: Type.String({ minLength: 1 }) }),
+      create,
+    }),
+    configProvider({
+      name: 'consul',
+      description: 'A key of Consul',
+      options: Type.Object({
+        address: Type.String({ minLength: 1, default: '127.0.0.1:8500' }),
+        key: Type.String({ minLength: 1 }),
+        token: Type.Optional(Type.String({ writeOnly: true })),
+      }),
+      environment: { token: ['CONSUL_HTTP_TOKEN'] },
+      create,
+    }),
     llmProvider({
       name: 'echo',
       description: 'Repeats',
@@ -139,26 +158,47 @@ export interface LoadWish {
   readonly builtins?: readonly Plugin[];
   /** `null`: a remote document. */
   readonly folder?: string | null;
+  readonly local?: ConfigDocument;
+  readonly format?: 'auto' | 'yaml' | 'json';
 }
 
 export function load(text: string, wish: LoadWish = {}): Promise<Snapshot> {
   const folder = wish.folder === undefined ? import.meta.dirname : wish.folder;
-  return loadSnapshot(
-    { text, source: 'hector.yaml', revision: '1', ...(folder === null ? {} : { folder }) },
-    {
-      builtins: wish.builtins ?? [standIns],
-      environment: environmentOf(wish.environment ?? {}),
-      ...(wish.overrides ? { overrides: wish.overrides } : {}),
-    },
-  );
+  return loadDocument({ text, source: 'hector.yaml', revision: '1', ...(folder === null ? {} : { folder }) }, wish);
+}
+
+/** Of a document that is in entries, or somewhere else. */
+export function loadDocument(document: ConfigDocument, wish: LoadWish = {}): Promise<Snapshot> {
+  return loadSnapshot(document, optionsOf(wish));
+}
+
+export function optionsOf({
+  builtins = [standIns],
+  environment = {},
+  overrides,
+  local,
+  format,
+}: LoadWish): LoadOptions {
+  return {
+    builtins,
+    environment: environmentOf(environment),
+    ...(overrides && { overrides }),
+    ...(local && { local }),
+    ...(format && { format }),
+  };
 }
 
 /** Every error of a configuration, as it is shown. Fails if there is none. */
 export async function problems(text: string, wish?: LoadWish): Promise<string[]> {
+  return (await failureOf(load(text, wish))).message.split('\n');
+}
+
+/** What a configuration is refused with. Fails if it is accepted. */
+export async function failureOf(loading: Promise<unknown>): Promise<ConfigError> {
   try {
-    await load(text, wish);
+    await loading;
   } catch (error) {
-    if (error instanceof ConfigError) return error.message.split('\n');
+    if (error instanceof ConfigError) return error;
     throw error;
   }
   throw new Error('the configuration was accepted');

@@ -3,6 +3,7 @@ import { Type } from '../../plugin/type.ts';
 import type { AgentConfig } from './agent.ts';
 import { Defaults } from './agent.ts';
 import { comingSection } from './common.ts';
+import type { ConfigSettings } from './config.ts';
 import type { DocumentStoreConfig } from './document-store.ts';
 import type { LlmConfig } from './llm.ts';
 import { LoggerConfig } from './logger.ts';
@@ -28,13 +29,13 @@ export const fixedSections = {
   vector_stores: comingSection('vector search'),
   embedders: comingSection('vector search'),
   guardrails: comingSection('guardrails'),
-  config: comingSection('configuration from Consul, etcd and ZooKeeper'),
 };
 
 const Fixed = Type.Object(fixedSections);
 
 /** A configuration after validation: every default filled in, every reference resolved, every instance's selector set. */
 export type HectorConfig = Static<typeof Fixed> & {
+  readonly config?: ConfigSettings & Readonly<Record<string, unknown>>;
   readonly llms: Readonly<Record<string, LlmConfig>>;
   readonly agents: Readonly<Record<string, AgentConfig>>;
   readonly tools: Readonly<Record<string, ToolConfig>>;

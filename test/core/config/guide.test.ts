@@ -68,7 +68,6 @@ test('what is not acted on yet is named', async () => {
   for (const [name, section] of [
     ['metrics.yaml', 'observability'],
     ['tracing.yaml', 'observability'],
-    ['consul.yaml', 'config'],
   ] as const) {
     const { warnings } = await loadGuide(name);
     assert.deepEqual(
@@ -76,4 +75,21 @@ test('what is not acted on yet is named', async () => {
       [[[section], 'coming']],
     );
   }
+});
+
+test('the block that points to Consul is read, with the defaults of what it does not say', async () => {
+  const { config, warnings } = await loadGuide('consul.yaml');
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config.config, {
+    provider: 'consul',
+    address: 'consul.service.consul:8500',
+    key: 'hector/production/config',
+    watch: false,
+    format: 'auto',
+    allow_empty: false,
+    debounce: '100ms',
+    max_debounce: '2s',
+    warm_timeout: '10s',
+    history: 10,
+  });
 });

@@ -153,7 +153,11 @@ test('the whole of a document is never in Object.prototype', async () => {
 });
 
 test('places are counted as editors count', () => {
-  const { issues } = parse('\ufeffa: 1\r\nb: "é😀"\r\na: 2\r\n');
+  const text = '\ufeffa: 1\r\nb: "é😀"\r\na: 2\r\n';
+  const { issues } = parse(
+    { source: 'hector.yaml', text, layer: 'document', folder: undefined, whole: true },
+    { origins: new WeakMap() },
+  );
   assert.deepEqual(
     issues.map(({ line, column }) => [line, column]),
     [[3, 1]],

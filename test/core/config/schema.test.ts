@@ -44,6 +44,8 @@ const liberties = [
   'databases: {a: {driver: postgres, username: u, port: "${PORT}", host: "${HOST}"}, b: {driver: sqlite, database: f}}\n',
   'server:\n  tasks: {backend: inmemory}\n  observability: {metrics: {enabled: true}}\n  memory: {backend: keyword}\n',
   'server: {auth: {enabled: "${ON}", api_keys: [aaaaaaaa, {key: b, subject: c}], jwks_url: "${URL}", audience: [a, b]}}\n',
+  'config: {watch: "${ON}", path: other.yaml}\n',
+  'config: {provider: consul, key: "${NAME}", history: "5", throttle: 0, boot: last_good}\n',
   'server: {auth: {enabled: true, schemes: [{type: jwt, jwks_url: "${URL}"}]}}\n',
 ];
 
@@ -70,6 +72,11 @@ test('what an editor should object to, it does', async () => {
     'databases: {a: {host: x}}\n',
     'document_stores: {a: {watch: true}}\n',
     'server: {auth: {schemes: [{type: magic}]}}\n',
+    'config: {provider: consol, key: x}\n',
+    'config: {provider: consul}\n',
+    'config: {provider: consul, kye: x}\n',
+    'config: {watch: true, key: x}\n',
+    'config: {watch: maybe}\n',
   ]) {
     assert.ok((await problems(text, { environment })).length > 0, text);
     if (text.includes('tools:')) continue; // Without the type "mcp" the published schema cannot tell what was meant.
