@@ -13,6 +13,8 @@ import documentsDirectory from './tools/directory.ts';
 import toolsFunction from './tools/function.ts';
 import toolsSearch from './tools/search.ts';
 
+export { watchFiles } from '../providers/file-watch.ts';
+
 /** What is in the box. Registered like any other plugin, before those that the configuration names. */
 export const builtins: readonly Plugin[] = [
   configFile,

@@ -40,6 +40,17 @@ export function banner({ version, url, contents, warnings, color }: BannerOption
   return `${lines.join('\n')}\n\n`;
 }
 
+/** What is printed instead while no configuration could be had yet. */
+export function waitingBanner({
+  version,
+  url,
+  source,
+  color,
+}: Omit<BannerOptions, 'contents' | 'warnings'> & { source: string }): string {
+  const title = color ? `\u001b[1mHector ${version}\u001b[0m` : `Hector ${version}`;
+  return `${title}\n\n  Server  ${url}\n  Config  ${source}: waiting for it (${url}/api/config/status says why)\n\n`;
+}
+
 /** As the A2A routes choose it: the named one, else the first public one. */
 export function defaultAgent({ server, agents }: HectorConfig): string | undefined {
   if (server.default_agent !== undefined) return server.default_agent;

@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../core/config/issue.ts';
 import { HectorError } from '../core/errors.ts';
+import { configCommands, sourceOptions } from './commands/config-commands.ts';
 import { type Output, print, showsColor } from './commands/output.ts';
 import type { SchemaFlags } from './commands/schema.ts';
 import type { ServeFlags } from './commands/serve.ts';
@@ -27,10 +28,10 @@ function program(): Command {
     .showHelpAfterError('(add --help for what is possible)')
     .helpOption('-h, --help', 'print this help');
 
-  hector
-    .command('serve')
+  sourceOptions(hector.command('serve'))
     .description('serve the agents of a configuration')
-    .option('-c, --config <file>', 'the configuration (default: .hector/config.yaml if it is there)')
+    .option('--watch', 'follow the configuration: serve what it says as soon as it changes')
+    .option('--studio', 'let programs on this machine read and change the configuration over HTTP; implies --watch')
     .option('--host <address>', 'the address to listen on')
     .option('--port <number>', 'the port to listen on, 0 for any', port)
     .option('--provider <name>', 'the LLM provider: openai, anthropic, gemini, ollama, echo, or a plugin’s')
@@ -82,6 +83,8 @@ function program(): Command {
       const { infoCommand } = await import('./commands/info.ts');
       await finish(await infoCommand(agent, config));
     });
+
+  configCommands(hector);
 
   hector
     .command('version')

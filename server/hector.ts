@@ -1,31 +1,61 @@
 import type { ConfigIssue } from '../core/config/issue.ts';
 import { milliseconds } from '../core/config/language/common.ts';
+import type { HectorConfig } from '../core/config/language/hector.ts';
+import { restartRequired } from '../core/config/plan.ts';
+import { Secrets } from '../core/config/secrets.ts';
 import type { Snapshot } from '../core/config/snapshot.ts';
+import type { ConfigStatus } from '../core/config/status.ts';
+import { ConfigWatcher, type SourceOptions } from '../core/config/watcher.ts';
 import { type Logger, silentLogger } from '../core/logger.ts';
+import type { Registry } from '../core/plugin/registry.ts';
 import type { Generation } from '../core/runtime/generation.ts';
 import { ResourcePool } from '../core/runtime/resource-pool.ts';
 import { Runtime } from '../core/runtime/runtime.ts';
 import { Executions } from '../core/task/executions.ts';
 import { createApp } from './app.ts';
 import { build } from './build.ts';
+import { configRoutes } from './config-api/routes.ts';
 import { listen, portOf } from './listen.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { metricsRoutes } from './metrics/routes.ts';
 import { Operations } from './operations.ts';
 import { reachableHost } from './reachable-host.ts';
 import { shutdown } from './shutdown.ts';
 import { version } from './version.ts';
 
 export interface HectorOptions {
-  readonly snapshot: Snapshot;
+  /** What is served: one configuration, until `reload` brings another; or whatever a source has. */
+  readonly serve: { readonly snapshot: Snapshot } | { readonly source: FollowedSource };
   readonly logger?: Logger;
   /** What works but is likely not meant; default: logged. */
   onWarning?(issue: ConfigIssue): void;
+  /** Before anything is built of a configuration: these are from now on what no log line may hold. */
+  onSecrets?(secrets: Secrets): void;
+}
+
+export interface FollowedSource extends SourceOptions {
+  /** How long what a change brings may take to come up, in milliseconds. */
+  readonly warmMs: number;
+  /** What holds while there is no configuration yet: how to listen, above all. */
+  readonly fallback: HectorConfig;
+  /** Whether the configuration can be read and changed over HTTP. */
+  readonly studio: boolean;
+  /** Tells the other replicas where this one stands; returns when there is nothing more to tell. */
+  announce?(status: ConfigStatus): Announcing | undefined;
+}
+
+export interface Announcing extends AsyncDisposable {
+  update(status: ConfigStatus): void;
 }
 
 export interface RunningHector extends AsyncDisposable {
   /** The way to it from this machine. */
   readonly url: string;
   readonly port: number;
-  readonly generation: Generation;
+  /** What serves; `undefined` until a source has given something that can. */
+  readonly generation: Generation | undefined;
+  /** Follows the source; `undefined` where one snapshot is served. */
+  readonly watcher: ConfigWatcher | undefined;
   /** Serves another configuration from now on; if that cannot be built, the one before, and throws. */
   reload(snapshot: Snapshot): Promise<Generation>;
   /** Ends in order: see `shutdown`. A second call waits for the first. */
@@ -36,52 +66,95 @@ export interface RunningHector extends AsyncDisposable {
 const abortMs = 5_000;
 /** Replaced configurations that may have work left at once. */
 const maxDraining = 8;
+/** Until the first configuration serves nobody waits for it, so what is slow to come up may be. */
+const firstWarmMs = 60_000;
 
 /** Builds what a configuration asks for and serves it. */
 export async function startHector(options: HectorOptions): Promise<RunningHector> {
-  const { snapshot, logger = silentLogger } = options;
+  const { serve, logger = silentLogger } = options;
   const onWarning = (issue: ConfigIssue) =>
     options.onWarning ? options.onWarning(issue) : logger.warn({ path: issue.path.join('.') }, issue.message);
+  const source = 'source' in serve ? serve.source : undefined;
   const pool = new ResourcePool();
-  const runtime = new Runtime<Snapshot>({
-    build: (id, next) => build(id, next, { pool, logger, onWarning }),
+  const runtime: Runtime<Snapshot> = new Runtime<Snapshot>({
+    build(id, next) {
+      const holding = [runtime.current, ...runtime.draining].flatMap((each) => (each ? [each.contents.secrets] : []));
+      options.onSecrets?.(new Secrets([next.secrets, ...holding].flatMap((secrets) => [...secrets.values])));
+      const createMs = runtime.current ? (source?.warmMs ?? firstWarmMs) : firstWarmMs;
+      return build(id, next, { pool, logger, onWarning, createMs });
+    },
     drainMs: ({ contents }) => milliseconds(contents.config.server.drain_timeout) || Number.POSITIVE_INFINITY,
     abortMs,
     maxDraining,
     logger,
+    onExpired: () => metrics.expired(),
   });
-  const generation = await runtime.reload(snapshot);
+  const metrics = createMetrics({ status: () => watcher?.status(), runtime });
+  let registry: Registry | undefined;
   const executions = new Executions({ logger });
-  const operations = new Operations({ runtime, version, logger });
-  const app = createApp({ runtime, executions, operations, logger });
-  const { host } = snapshot.config.server;
-  const server = await listen(snapshot.config.server, app.callback(), logger).catch(async (error: unknown) => {
+  let started: HectorConfig | undefined;
+  let announcing: Announcing | undefined;
+  const watcher =
+    source &&
+    new ConfigWatcher({
+      ...source,
+      version,
+      logger,
+      apply: async (snapshot) => {
+        const { id } = await runtime.reload(snapshot);
+        registry = snapshot.registry;
+        return id;
+      },
+      draining: () => runtime.draining.map(({ id, leases }) => ({ generation: id, leases })),
+      restartRequired: ({ config }) => (started ? restartRequired(started, config) : []),
+      onReload: (event) => metrics.reloaded(event),
+      onStatus: (status) => announcing?.update(status),
+    });
+  const operations = new Operations({ runtime, version, logger, status: () => watcher?.status() });
+  const config = watcher
+    ? configRoutes({ control: watcher, studio: source?.studio ?? false, registry: () => registry })
+    : undefined;
+  const own = [metricsRoutes(metrics), ...(config ? [config] : [])];
+  const app = createApp({ runtime, executions, operations, logger, own });
+
+  try {
+    if ('snapshot' in serve) await runtime.reload(serve.snapshot);
+    await watcher?.start();
+    const initial = runtime.current?.contents.config ?? (source as FollowedSource).fallback;
+    started = initial;
+    const server = await listen(initial.server, app.callback(), logger);
+    const port = portOf(server);
+    if (watcher) announcing = source?.announce?.(watcher.status());
+    const { host } = initial.server;
+
+    const leave = async () => {
+      await announcing?.[Symbol.asyncDispose]();
+      await watcher?.[Symbol.asyncDispose]();
+    };
+    let closing: Promise<void> | undefined;
+    const close = (reason: string) => {
+      const { delay, timeout } = (runtime.current?.contents.config ?? initial).server.shutdown;
+      const times = { delayMs: milliseconds(delay), timeoutMs: milliseconds(timeout) };
+      closing ??= Promise.all([
+        shutdown({ server, operations, executions, runtime, logger, ...times, reason }),
+        leave(),
+      ]).then(() => undefined);
+      return closing;
+    };
+    return {
+      url: `http://${reachableHost(host)}:${port}`,
+      port,
+      get generation() {
+        return runtime.current;
+      },
+      watcher,
+      reload: (next) => runtime.reload(next),
+      close,
+      [Symbol.asyncDispose]: () => close('Hector is shut down.'),
+    };
+  } catch (error) {
+    await watcher?.[Symbol.asyncDispose]();
     await runtime.close(0);
     throw error;
-  });
-  const port = portOf(server);
-
-  let closing: Promise<void> | undefined;
-  const close = (reason: string) => {
-    const { delay, timeout } = (runtime.current ?? generation).contents.config.server.shutdown;
-    closing ??= shutdown({
-      server,
-      operations,
-      executions,
-      runtime,
-      logger,
-      delayMs: milliseconds(delay),
-      timeoutMs: milliseconds(timeout),
-      reason,
-    });
-    return closing;
-  };
-  return {
-    url: `http://${reachableHost(host)}:${port}`,
-    port,
-    generation,
-    reload: (next) => runtime.reload(next),
-    close,
-    [Symbol.asyncDispose]: () => close('Hector is shut down.'),
-  };
+  }
 }

@@ -1,4 +1,5 @@
 import type { Middleware, ParameterizedContext } from 'koa';
+import type { ConfigStatus } from '../core/config/status.ts';
 import { errorMessage, HectorError } from '../core/errors.ts';
 import type { StorageBackend } from '../core/extension/storage-backend.ts';
 import type { Logger } from '../core/logger.ts';
@@ -10,6 +11,8 @@ export interface OperationsOptions {
   readonly runtime: Lender & { readonly current: Generation | undefined };
   readonly version: string;
   readonly logger: Logger;
+  /** Where the process stands with the source of its configuration, if it has one. */
+  status?(): ConfigStatus | undefined;
   /** How long storage may take to answer before it counts as unreachable. */
   readonly pingMs?: number;
   /** How long the answer of one check serves the probes that follow. */
@@ -20,7 +23,7 @@ type Check = 'ok' | 'unreachable';
 
 /** Whether this process should get requests: what load balancers and orchestrators ask. None of it needs credentials. */
 export class Operations {
-  readonly #options: Required<OperationsOptions>;
+  readonly #options: Required<Omit<OperationsOptions, 'status'>> & OperationsOptions;
   readonly #routes: ReadonlyMap<string, (ctx: ParameterizedContext) => void | Promise<void>>;
   #draining = false;
   #storage: { readonly generation: Generation; readonly until: number; readonly check: Promise<Check> } | undefined;
@@ -60,15 +63,17 @@ export class Operations {
     };
   }
 
-  get #status(): 'healthy' | 'draining' | 'starting' {
+  /** Degraded: it serves as well as ever, but an older configuration than there may be. */
+  get #status(): 'healthy' | 'degraded' | 'draining' | 'starting' {
     if (this.#draining) return 'draining';
-    return this.#options.runtime.current ? 'healthy' : 'starting';
+    if (!this.#options.runtime.current) return 'starting';
+    return this.#options.status?.()?.state === 'degraded' ? 'degraded' : 'healthy';
   }
 
   #health(ctx: ParameterizedContext): void {
     const status = this.#status;
     const generation = this.#options.runtime.current;
-    answer(ctx, status === 'healthy' ? 200 : 503, {
+    answer(ctx, serves(status) ? 200 : 503, {
       status,
       version: this.#options.version,
       ...(generation && { generation: generation.id, config: generation.contents.hash.slice(0, 12) }),
@@ -78,13 +83,14 @@ export class Operations {
 
   async #ready(ctx: ParameterizedContext): Promise<void> {
     const status = this.#status;
-    if (status !== 'healthy') {
+    if (!serves(status)) {
       answer(ctx, 503, { status });
       return;
     }
+    const configuration = status === 'degraded' ? 'degraded' : 'ok';
     const storage = await this.#checkStorage();
     const ready = storage === 'ok' && !this.#draining;
-    answer(ctx, ready ? 200 : 503, { status: ready ? 'ready' : 'not_ready', checks: { configuration: 'ok', storage } });
+    answer(ctx, ready ? 200 : 503, { status: ready ? 'ready' : 'not_ready', checks: { configuration, storage } });
   }
 
   /** One check at a time, however many probes ask. */
@@ -125,6 +131,10 @@ export class Operations {
       clearTimeout(timer);
     }
   }
+}
+
+function serves(status: string): boolean {
+  return status === 'healthy' || status === 'degraded';
 }
 
 /** What a console needs to know to log its user in. */

@@ -12,26 +12,39 @@ import type { Operations } from './operations.ts';
 import type { RequestState } from './state.ts';
 
 export interface PipelineOptions {
-  readonly runtime: Lender;
+  readonly runtime: Lender & { readonly current: unknown };
   readonly operations: Operations;
   readonly logger: Logger;
   /** What is served once it is known who asks, of which generation. */
   readonly routes: Router<RequestState>;
+  /** What is told of the process itself. Served also while there is no generation yet, and so without a lease. */
+  readonly own?: readonly Router<RequestState>[];
 }
 
 /** Everything between a socket and the routes, in the order in which a request meets it. */
-export function pipeline({ runtime, operations, logger, routes }: PipelineOptions): Koa<RequestState> {
+export function pipeline({ runtime, operations, logger, routes, own = [] }: PipelineOptions): Koa<RequestState> {
   const app = new Koa<RequestState>();
   app.on('error', (error: unknown, ctx?: ParameterizedContext<RequestState>) => brokenOff(error, ctx, logger));
   app.use(errors(logger));
   app.use(observe(logger));
   app.use(operations.routes());
+  const ownRoutes = own.map((router) => router.routes() as unknown as Middleware<RequestState>);
+  for (const each of ownRoutes) app.use(unlessServing(runtime, each));
   app.use(lease(runtime));
   app.use(origin());
   app.use(authenticate());
+  for (const each of ownRoutes) app.use(each);
   app.use(routes.routes());
   app.use(unanswered);
   return app;
+}
+
+/** Before there is a generation there are no leases, nor anything that says how callers prove who they are. */
+function unlessServing(
+  runtime: { readonly current: unknown },
+  routes: Middleware<RequestState>,
+): Middleware<RequestState> {
+  return (ctx, next) => (runtime.current ? next() : routes(ctx, next));
 }
 
 /** No route took the request: either nothing is there, or it does not take this method. */

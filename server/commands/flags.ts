@@ -2,6 +2,7 @@ import { parse } from 'yaml';
 import type { Environment } from '../../core/config/environment.ts';
 import type { ConfigPath } from '../../core/config/issue.ts';
 import type { Override } from '../../core/config/load.ts';
+import type { ConfigContent } from '../../core/extension/config-provider.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The flags of `serve` that stand for something in the configuration. */
@@ -39,7 +40,7 @@ const loggerKeys = [
  * What wins over the document: flags, and for the log the environment after them. Flags of the model act on the default
  * LLM, those of the agent on the default agent, as the document names them.
  */
-export function overridesOf(flags: Flags, text: string, environment: Environment): Override[] {
+export function overridesOf(flags: Flags, content: ConfigContent, environment: Environment): Override[] {
   const overrides: Override[] = [];
   const set = (path: ConfigPath, value: unknown, origin: string, secret = false) =>
     overrides.push({ path, value, origin, ...(secret && { secret }) });
@@ -54,7 +55,7 @@ export function overridesOf(flags: Flags, text: string, environment: Environment
     }
   }
 
-  const names = new Names(text);
+  const names = new Names(content);
   if (flags.provider !== undefined || llmFlags.some(([flag]) => flags[flag] !== undefined)) {
     const llm = names.defaultLlm();
     if (flags.provider !== undefined && flags.provider !== names.providerOf(llm)) {
@@ -73,22 +74,26 @@ export function overridesOf(flags: Flags, text: string, environment: Environment
 
 /** The names in a document that may be wrong in any way: loading it says how, with its lines. */
 class Names {
-  readonly #document: unknown;
+  readonly #content: ConfigContent;
+  #read: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(text: string) {
-    try {
-      this.#document = parse(text, { logLevel: 'silent' });
-    } catch {
-      this.#document = undefined;
-    }
+  constructor(content: ConfigContent) {
+    this.#content = content;
+  }
+
+  /** Read when a flag needs it: most starts have none. */
+  get #document(): Readonly<Record<string, unknown>> {
+    const { text, entries = new Map([['', text]]) } = this.#content;
+    this.#read ??= merged(entries);
+    return this.#read;
   }
 
   #keys(section: string): string[] {
-    return Object.keys(record(record(this.#document)[section]));
+    return Object.keys(record(this.#document[section]));
   }
 
   defaultLlm(): string {
-    const named = record(record(this.#document)['defaults'])['llm'];
+    const named = record(this.#document['defaults'])['llm'];
     if (typeof named === 'string') return named;
     const llms = this.#keys('llms');
     if (llms.includes('default') || llms.length === 0) return 'default';
@@ -102,11 +107,11 @@ class Names {
   }
 
   providerOf(llm: string): unknown {
-    return record(record(record(this.#document)['llms'])[llm])['provider'];
+    return record(record(this.#document['llms'])[llm])['provider'];
   }
 
   defaultAgent(): string {
-    const named = record(record(this.#document)['server'])['default_agent'];
+    const named = record(this.#document['server'])['default_agent'];
     if (typeof named === 'string') return named;
     const agents = this.#keys('agents');
     return agents.includes('assistant') ? 'assistant' : (agents[0] ?? 'assistant');
@@ -119,6 +124,28 @@ class Names {
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== '');
+  }
+}
+
+/** What stands at `llms/default` is the value of `default` in `llms`. */
+function merged(entries: ReadonlyMap<string, string>): Readonly<Record<string, unknown>> {
+  const root = new Map<string, unknown>();
+  for (const [path, text] of [...entries].sort(([a], [b]) => a.length - b.length)) {
+    const [section, name, ...deeper] = path === '' ? [] : path.split('/');
+    if (deeper.length > 0) continue;
+    const value = parsed(text);
+    if (section === undefined) for (const [key, each] of Object.entries(record(value))) root.set(key, each);
+    else if (name === undefined) root.set(section, value);
+    else root.set(section, { ...record(root.get(section)), [name]: value });
+  }
+  return Object.fromEntries(root);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parse(text, { logLevel: 'silent' });
+  } catch {
+    return undefined;
   }
 }
 

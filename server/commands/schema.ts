@@ -3,7 +3,7 @@ import { composedSchema } from '../../core/config/published-schema.ts';
 import { loadPlugins } from '../../core/plugin/load.ts';
 import { Registry } from '../../core/plugin/registry.ts';
 import { builtins } from '../../plugins/builtin.ts';
-import { readSource } from './configuration.ts';
+import { localPath, readLocal } from './local-document.ts';
 import type { Output } from './output.ts';
 
 export interface SchemaFlags {
@@ -13,7 +13,7 @@ export interface SchemaFlags {
 
 /** The schema of what may be written in a file: of the built-in extensions and of the plugins that the file lists. */
 export async function schemaCommand({ config, compact = false }: SchemaFlags): Promise<Output> {
-  const { document } = await readSource(config);
+  const document = await readLocal(localPath(config));
   const plugins = await loadPlugins(pluginsOf(document.text), document.folder);
   const schema = composedSchema(new Registry([...builtins, ...plugins]));
   return { code: 0, stdout: `${JSON.stringify(schema, undefined, compact ? undefined : 2)}\n` };

@@ -1,42 +1,149 @@
 import { constants } from 'node:os';
 import { formatIssue } from '../../core/config/issue.ts';
-import { banner } from '../banner.ts';
-import { startHector } from '../hector.ts';
+import { milliseconds } from '../../core/config/language/common.ts';
+import { LastGood } from '../../core/config/last-good.ts';
+import type { Snapshot } from '../../core/config/snapshot.ts';
+import type { ConfigStatus } from '../../core/config/status.ts';
+import type { FileFollower } from '../../core/config/watcher.ts';
+import { errorMessage } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import { watchFiles } from '../../plugins/builtin.ts';
+import { banner, waitingBanner } from '../banner.ts';
+import { type Announcing, type FollowedSource, type RunningHector, startHector } from '../hector.ts';
+import { LateLogger } from '../late-logger.ts';
 import { type Logging, openLogging } from '../logging.ts';
 import { version } from '../version.ts';
-import { loadConfiguration } from './configuration.ts';
 import type { Flags } from './flags.ts';
 import { print, showsColor } from './output.ts';
+import { type ConfigSource, lastGoodPath, openSource, type SourceFlags } from './source.ts';
+import { UsageError } from './usage-error.ts';
 
-export interface ServeFlags extends Flags {
-  readonly config?: string;
+export interface ServeFlags extends Flags, SourceFlags {
+  readonly studio?: boolean;
 }
+
+/** The store is asked for so long before the log is opened without its word. */
+const firstReadMs = 5_000;
 
 type EndSignal = 'SIGTERM' | 'SIGINT';
 
 /** Serves until a signal ends it. Standard output gets the banner and nothing else; the log goes to standard error. */
-export async function serveCommand({ config, ...flags }: ServeFlags): Promise<number> {
+export async function serveCommand(flags: ServeFlags): Promise<number> {
   const signals = new EndSignals();
-  const snapshot = await loadConfiguration(config, flags);
-  const { level, format, file } = snapshot.config.logger;
-  await using logging = openLogging({ level, format, file, secrets: snapshot.secrets });
+  const late = new LateLogger();
+  await using source = await openSource({ ...flags, ...(flags.studio && { watch: true }) }, flags, late.logger);
+  const local = await source.loadLocal();
+  const first = source.remote ? await firstSnapshot(source) : local;
+  const settings = (first ?? local).config;
+  if (flags.studio) refuseOpenStudio(settings.server.host);
+  const { level, format, file } = settings.logger;
+  await using logging = openLogging({ level, format, file, secrets: (first ?? local).secrets });
   const { logger } = logging;
+  late.become(logger);
   endOnBugs(logging);
 
-  const warnings = [...snapshot.warnings];
-  const hector = await startHector({ snapshot, logger, onWarning: (issue) => void warnings.push(issue) });
+  const warnings = [...(first?.warnings ?? [])];
+  let started = false;
+  const hector = await startHector({
+    serve: { source: followed(source, { studio: flags.studio, logger, fallback: local }) },
+    logger,
+    onSecrets: (secrets) => logging.setSecrets(secrets),
+    onWarning: (issue) => {
+      if (started) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
+      else warnings.push(issue);
+    },
+  });
+  started = true;
+  process.on('SIGHUP', () => reload(hector, logger));
   // Whoever watches the terminal reads them in the banner.
   const watched = file === undefined && process.stderr.isTTY === true;
-  for (const issue of watched ? [] : warnings) logger.warn({ rule: issue.rule }, formatIssue(snapshot.source, issue));
-  const { contents } = hector.generation;
+  for (const issue of watched ? [] : warnings) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
   const { url, port } = hector;
-  logger.info({ version, url, port, source: contents.source, hash: contents.hash.slice(0, 12) }, 'serving');
-  await print(banner({ version, url, contents, warnings, color: showsColor(process.stdout) }));
+  const color = showsColor(process.stdout);
+  const contents = hector.generation?.contents;
+  logger.info({ version, url, port, source: source.source, hash: contents?.hash.slice(0, 12) }, 'serving');
+  await print(
+    contents
+      ? banner({ version, url, contents, warnings, color })
+      : waitingBanner({ version, url, source: source.source, color }),
+  );
 
   const signal = await signals.first();
   await hector.close(`Hector is shut down (${signal}).`);
   logger.info({ signal }, 'shut down');
   return 0;
+}
+
+/** As the source is set up, from options to what the watcher takes. */
+function followed(
+  source: ConfigSource,
+  { studio = false, logger, fallback }: { studio: boolean | undefined; logger: Logger; fallback: Snapshot },
+): FollowedSource {
+  const { provider, settings, name } = source;
+  const ms = (text: string | undefined, otherwise: number) => (text === undefined ? otherwise : milliseconds(text));
+  const lastGood = lastGoodPath(source);
+  return {
+    provider,
+    providerName: name,
+    source: source.source,
+    instance: source.instance,
+    watch: settings.watch,
+    boot: settings.boot ?? (source.remote ? 'last_good' : 'fail'),
+    allowEmpty: settings.allow_empty,
+    times: {
+      debounceMs: milliseconds(settings.debounce),
+      maxDebounceMs: milliseconds(settings.max_debounce),
+      throttleMs: ms(settings.throttle, name === 'file' ? 0 : 2_000),
+    },
+    warmMs: milliseconds(settings.warm_timeout),
+    lastGood: lastGood === undefined ? undefined : new LastGood(lastGood, logger),
+    fallback: fallback.config,
+    studio,
+    load: source.load,
+    write: (content, expected, signal) => source.write(content, expected, { by: 'the configuration API', signal }),
+    watchFiles: (onChange) => watchSourceFiles(source, onChange),
+    announce: (status) => announce(source, status),
+  };
+}
+
+/** The other replicas' way to know of this one, where the store has one. */
+function announce({ provider, instance, settings }: ConfigSource, status: ConfigStatus): Announcing | undefined {
+  if (!settings.watch) return undefined;
+  const announcement = provider.annex?.announce?.(`replicas/${instance}`, JSON.stringify(status));
+  return (
+    announcement && {
+      update: (next) => announcement.update(JSON.stringify(next)),
+      [Symbol.asyncDispose]: () => announcement[Symbol.asyncDispose](),
+    }
+  );
+}
+
+/** What the source has now, if it can be had: how to log is among what it may say. The watcher tells what is wrong with it. */
+async function firstSnapshot(source: ConfigSource): Promise<Snapshot | undefined> {
+  try {
+    return await source.loadFirst(await source.read(AbortSignal.timeout(firstReadMs)));
+  } catch {
+    return undefined;
+  }
+}
+
+async function reload({ watcher }: RunningHector, logger: Logger): Promise<void> {
+  logger.info({}, 'SIGHUP: reading the configuration');
+  try {
+    await watcher?.reload();
+  } catch (error) {
+    // What is wrong with a document the watcher has told.
+    if (watcher?.status().connected === false)
+      logger.error({ reason: errorMessage(error) }, 'the configuration cannot be read; what serves now goes on');
+  }
+}
+
+/** Whoever can reach the port could run code of his own. */
+function refuseOpenStudio(host: string): void {
+  if (['127.0.0.1', '::1', 'localhost'].includes(host)) return;
+  throw new UsageError(
+    `--studio lets whoever can reach the port change the configuration, so it only listens on this machine: add --host 127.0.0.1 (server.host is ${host}).`,
+  );
 }
 
 /** Ctrl-C under `npm start` arrives twice: from the terminal and from npm. So shortly after the first it is the same. */
@@ -76,4 +183,13 @@ function endOnBugs({ logger, flushSync }: Logging): void {
     flushSync();
     process.exit(1);
   });
+}
+
+/** The files that a configuration refers to, and the local one that says where it is. */
+function watchSourceFiles(source: ConfigSource, onChange: () => void): FileFollower {
+  const watch = watchFiles(new Map(), onChange);
+  return {
+    set: (files) => watch.set(new Map([...files, ...source.files])),
+    [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
+  };
 }

@@ -6,8 +6,8 @@ import { HectorError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
 import { ResourcePool } from '../../core/runtime/resource-pool.ts';
 import { build } from '../build.ts';
-import { loadConfiguration } from './configuration.ts';
 import { type Output, showsColor } from './output.ts';
+import { openSource } from './source.ts';
 
 export interface ValidateFlags {
   readonly format: 'pretty' | 'json';
@@ -18,14 +18,17 @@ export interface ValidateFlags {
 export async function validateCommand(file: string, flags: ValidateFlags): Promise<Output> {
   const forPrograms = flags.format === 'json';
   try {
-    const snapshot = await loadConfiguration(file);
+    await using source = await openSource({ config: file });
+    const snapshot = await source.loadLocal();
     const built = await buildOnce(snapshot);
     const warnings = [...snapshot.warnings, ...built].map(
       (issue) => `Warning: ${formatIssue(snapshot.source, issue)}\n`,
     );
+    // What is there is checked where it is written: by `hector config push`.
+    const elsewhere = source.remote ? ` The configuration itself is at ${source.source}.` : '';
     if (flags.printConfig) return { code: 0, stdout: printConfig(snapshot), stderr: warnings.join('') };
     if (forPrograms) return { code: 0, stdout: json(reportJson(snapshot, built)) };
-    return { code: 0, stdout: `${file} is valid.\n`, stderr: warnings.join('') };
+    return { code: 0, stdout: `${file} is valid.${elsewhere}\n`, stderr: warnings.join('') };
   } catch (error) {
     const failure = forPrograms ? asConfigError(file, error) : error;
     if (!(failure instanceof ConfigError)) throw error;
@@ -37,7 +40,7 @@ export async function validateCommand(file: string, flags: ValidateFlags): Promi
 /** Programs get one form, also where there is no document to find an error in. */
 function asConfigError(file: string, error: unknown): unknown {
   if (error instanceof ConfigError || !(error instanceof HectorError)) return error;
-  return new ConfigError(file, [{ path: [], message: error.message, rule: 'document' }], undefined, { cause: error });
+  return new ConfigError(file, [{ path: [], message: error.message, rule: 'document' }], { cause: error });
 }
 
 function json(report: object): string {

@@ -63,7 +63,8 @@ function excludes(entry: string, path: string): boolean {
   return entry.endsWith('/') ? path.startsWith(entry) : path === entry;
 }
 
-function unauthenticated(schemes: ReadonlyMap<string, AuthScheme>, present: boolean): HttpError {
+/** The answer to a caller who has not said who he is. */
+export function unauthenticated(schemes: ReadonlyMap<string, AuthScheme>, present: boolean): HttpError {
   const challenges = new Set<string>();
   for (const { securityScheme } of schemes.values()) {
     const http = securityScheme['httpAuthSecurityScheme'] as { scheme?: unknown } | undefined;

@@ -1,31 +1,11 @@
 import assert from 'node:assert/strict';
-import {
-  chmod,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  truncate,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import type { ConfigDocument, ConfigProvider } from '../../core/index.ts';
-import plugin from '../../providers/file.ts';
-import { createInstance, extensionContext, temporaryFolder } from '../support/extension.ts';
+import { type TestContext, test } from 'node:test';
+import { testConfigProvider } from '../conformance/config-provider.ts';
+import { temporaryFolder } from '../support/extension.ts';
 import { until } from '../support/until.ts';
-
-const signal = new AbortController().signal;
-const provider = (path: string) => createInstance<'config'>(plugin, { path }, extensionContext());
-
-async function first(watched: ConfigProvider): Promise<ConfigDocument> {
-  for await (const document of watched.watch(signal)) return document;
-  throw new Error('watch returned');
-}
+import { first, follow, provider } from './file-follower.ts';
 
 async function fileOf(t: TestContext, text: string): Promise<string> {
   const path = join(await temporaryFolder(t), 'hector.yaml');
@@ -33,24 +13,27 @@ async function fileOf(t: TestContext, text: string): Promise<string> {
   return path;
 }
 
-/** Follows a file until the test is over; what was seen so far. */
-async function follow(t: TestContext, path: string) {
-  const controller = new AbortController();
-  const watched = await provider(path);
-  const seen: string[] = [];
-  let failure: unknown;
-  const following = (async () => {
-    for await (const { text } of watched.watch(controller.signal)) seen.push(text);
-  })().catch((error: unknown) => {
-    failure = error;
-  });
-  t.after(async () => {
-    controller.abort();
-    await following;
-  });
-  await until(() => seen.length === 1);
-  return { seen, following, stop: () => controller.abort(), failure: () => failure };
-}
+testConfigProvider({
+  test,
+  without: ['prefix', 'announce'],
+  create: async () => {
+    const undo: (() => unknown)[] = [];
+    const folder = await temporaryFolder({ after: (end) => void undo.push(end as () => unknown) });
+    const path = join(folder, 'hector.yaml');
+    return {
+      provider: await provider(path),
+      // In one step: of a file that is written in place a part may be read.
+      change: async (text) => {
+        if (text === undefined) return await rm(path);
+        await writeFile(`${path}~`, text);
+        await rename(`${path}~`, path);
+      },
+      dispose: async () => {
+        for (const end of undo) await end();
+      },
+    };
+  },
+});
 
 test('yields the document as it is, with its source as given and the folder that it is in', async (t) => {
   const path = await fileOf(t, 'name: first\n');
@@ -64,52 +47,49 @@ test('a byte order mark is no text', async (t) => {
   assert.equal((await first(await provider(await fileOf(t, '\ufeffname: x')))).text, 'name: x');
 });
 
-describe('watch', { concurrency: true }, () => {
-  test('follows writes, renames and swapped links, and skips what did not change', async (t) => {
-    const folder = await temporaryFolder(t);
-    await mkdir(join(folder, '..v1'));
-    await mkdir(join(folder, '..v2'));
-    await writeFile(join(folder, '..v1/hector.yaml'), 'name: one');
-    await writeFile(join(folder, '..v2/hector.yaml'), 'name: two');
-    await symlink('..v1', join(folder, '..data'));
-    await symlink('..data/hector.yaml', join(folder, 'hector.yaml'));
-    const mounted = await follow(t, join(folder, 'hector.yaml'));
+test('a file that is not there is a document that is missing', async (t) => {
+  const folder = await temporaryFolder(t);
+  const path = join(folder, 'hector.yaml');
+  const missing = { text: '', revision: 'absent', missing: true, source: path, folder };
+  assert.deepEqual(await first(await provider(path)), missing);
+  await symlink('nothing.yaml', path);
+  assert.deepEqual(await first(await provider(path)), missing);
+});
 
-    const written = await fileOf(t, 'name: one');
-    const edited = await follow(t, written);
-    const touched = await fileOf(t, 'name: one');
-    const still = await follow(t, touched);
+test('a relative path is that of the folder in which it was named, wherever the process goes', async (t) => {
+  const path = await fileOf(t, 'n: 1');
+  const before = process.cwd();
+  t.after(() => process.chdir(before));
+  process.chdir(join(path, '..'));
+  const followed = await follow(t, 'hector.yaml');
+  process.chdir('/');
+  await writeFile(path, 'n: 2');
+  await followed.is('n: 2');
+  assert.equal((await first(await provider(path))).text, 'n: 2');
+});
 
-    await symlink('..v2', join(folder, '..next'));
-    await rename(join(folder, '..next'), join(folder, '..data'));
-    await writeFile(`${written}~`, 'name: two');
-    await rename(`${written}~`, written);
-    await utimes(touched, new Date(), new Date());
-    await until(() => mounted.seen.length === 2 && edited.seen.length === 2);
-    await writeFile(written, 'name: three');
-    await until(() => edited.seen.length === 3);
-    assert.deepEqual(mounted.seen, ['name: one', 'name: two']);
-    assert.deepEqual(edited.seen, ['name: one', 'name: two', 'name: three']);
-    assert.deepEqual(still.seen, ['name: one']);
-  });
-
-  test('a file that goes away while it is followed is an error', async (t) => {
-    const path = await fileOf(t, 'name: x');
-    const followed = await follow(t, path);
-    await rm(path);
-    await followed.following;
-    assert.match(
-      String(followed.failure()),
-      /The configuration file .*hector\.yaml cannot be read: there is no such file\./,
-    );
-  });
+test('says again, at least once a minute, that it can be read', async (t) => {
+  const path = await fileOf(t, 'n: 1');
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
+  const followed = follow(t, path);
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const pass = async (ms: number) => {
+    t.mock.timers.tick(ms);
+    for (let turns = 0; turns < 200; turns++) await turn();
+  };
+  for (let seconds = 0; seconds < 2; seconds++) await pass(1_000);
+  const { documents, stop } = await followed;
+  for (let seconds = 0; seconds < 130; seconds++) await pass(1_000);
+  t.mock.timers.reset();
+  await stop();
+  assert.ok(documents.length >= 3 && documents.length <= 6, `${documents.length} documents in 132 s`);
+  assert.deepEqual(new Set(documents.map(({ text }) => text)), new Set(['n: 1']));
 });
 
 test('returns when its signal aborts, while it waits and before it begins', async (t) => {
   const path = await fileOf(t, 'name: x');
   const followed = await follow(t, path);
-  followed.stop();
-  await followed.following;
+  await followed.stop();
   assert.equal(followed.failure(), undefined);
   for await (const _ of (await provider(path)).watch(AbortSignal.abort())) assert.fail('yielded');
 });
@@ -118,7 +98,6 @@ test('what cannot be read is a sentence', async (t) => {
   const path = await fileOf(t, '');
   const folder = join(path, '..');
   const reading = async (what: string) => first(await provider(what));
-  await assert.rejects(reading(join(folder, 'absent.yaml')), /absent\.yaml cannot be read: there is no such file\./);
   await assert.rejects(reading(folder), /cannot be read: it is a folder\./);
   await assert.rejects(reading(join(path, 'x.yaml')), /a part of the path is not a folder/);
   await assert.rejects(reading('/dev/null'), /it is not a regular file/);
@@ -133,77 +112,37 @@ test('what cannot be read is a sentence', async (t) => {
   assert.equal((await reading(path)).text.length, 4 * 1024 ** 2);
 });
 
-async function writable(path: string) {
-  const made = await provider(path);
-  const write = (text: string, expected: string | undefined, by = signal) =>
-    made.write?.(text, expected, by) ?? assert.fail('cannot write');
-  return { write, revision: async () => (await first(made)).revision };
-}
-
-test('write replaces what was read, keeps the mode, and says the new revision', async (t) => {
-  const path = await fileOf(t, 'name: one');
-  await chmod(path, 0o640);
-  const { write, revision } = await writable(path);
-  const written = await write('name: two', await revision());
-  assert.equal(await readFile(path, 'utf8'), 'name: two');
-  assert.equal(written, await revision());
-  assert.equal((await stat(path)).mode & 0o777, 0o640);
-  assert.deepEqual(await readdir(join(path, '..')), ['hector.yaml']);
-});
-
-test('write goes through a link to the file that it names', async (t) => {
-  const path = await fileOf(t, 'name: one');
-  const alias = join(path, '../alias.yaml');
-  await symlink('hector.yaml', alias);
-  const { write, revision } = await writable(alias);
-  await write('name: two', await revision());
-  assert.equal(await readFile(path, 'utf8'), 'name: two');
-});
-
-test('write refuses what has moved, what is there already, and what is not there', async (t) => {
-  const path = await fileOf(t, 'name: one');
-  const { write, revision } = await writable(path);
-  const seen = await revision();
-  await writeFile(path, 'name: other');
-  await assert.rejects(write('name: two', seen), { code: 'conflict' });
-  await assert.rejects(write('name: two', undefined), { code: 'conflict' });
-  assert.equal(await readFile(path, 'utf8'), 'name: other');
+test('a file that can no longer be read is an error, and the next watch reads it when it can be', async (t) => {
+  const path = await fileOf(t, 'n: 1');
+  const followed = await follow(t, path);
   await rm(path);
-  await assert.rejects(write('name: two', seen), { code: 'conflict' });
-  await write('name: new', undefined);
-  assert.equal(await readFile(path, 'utf8'), 'name: new');
-  assert.equal((await stat(path)).mode & 0o777, 0o600);
-  assert.deepEqual(await readdir(join(path, '..')), ['hector.yaml']);
+  await followed.is(undefined);
+  await writeFile(path, Buffer.from([0xff]));
+  await followed.following;
+  assert.match(String(followed.failure()), /it is not UTF-8 text/);
+  await writeFile(path, 'n: 2');
+  assert.equal((await first(await provider(path))).text, 'n: 2');
 });
 
-test('of many writers with one revision one wins', async (t) => {
-  const path = await fileOf(t, 'name: one');
-  const { write, revision } = await writable(path);
-  const seen = await revision();
-  const outcomes = await Promise.allSettled(Array.from({ length: 10 }, (_, index) => write(`name: w${index}`, seen)));
-  assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'conflict');
-  assert.match(await readFile(path, 'utf8'), /^name: w\d$/);
-  assert.deepEqual(await readdir(join(path, '..')), ['hector.yaml']);
-});
-
-test('a write that was given up half-way does not bar others for long', async (t) => {
-  const path = await fileOf(t, 'name: one');
-  const left = join(path, '../.hector.yaml.next');
-  const { write, revision } = await writable(path);
-  const seen = await revision();
-  await writeFile(left, 'half');
-  await assert.rejects(write('name: two', seen), /somebody else is writing it right now/);
-  await utimes(left, new Date(), new Date(Date.now() - 60_000));
-  await write('name: two', seen);
-  assert.equal(await readFile(path, 'utf8'), 'name: two');
-});
-
-test('write refuses more than is read, and does nothing once its signal has aborted', async (t) => {
-  const path = await fileOf(t, 'name: one');
-  const { write, revision } = await writable(path);
-  const seen = await revision();
-  await assert.rejects(write('x'.repeat(4 * 1024 ** 2 + 1), seen), { code: 'too_large' });
-  await assert.rejects(write('name: two', seen, AbortSignal.abort(new Error('stop'))), /stop/);
-  assert.equal(await readFile(path, 'utf8'), 'name: one');
+test('a file that this user may not read any more is an error until it may', async (t) => {
+  const path = await fileOf(t, 'n: 1');
+  await chmod(join(path, '..'), 0o755);
+  const root = process.geteuid?.() === 0;
+  const nobody = 65534;
+  const setMode = async (mode: number) => {
+    if (root) process.seteuid?.(0);
+    await chmod(path, mode);
+    if (root) process.seteuid?.(nobody);
+  };
+  try {
+    await setMode(0o644);
+    const followed = await follow(t, path);
+    await setMode(0o000);
+    await until(() => followed.failure() !== undefined);
+    assert.match(String(followed.failure()), /this user may not read it/);
+    await setMode(0o644);
+    assert.equal((await first(await provider(path))).text, 'n: 1');
+  } finally {
+    if (root) process.seteuid?.(0);
+  }
 });

@@ -6,7 +6,7 @@ import { type Flags, overridesOf } from '../../../server/commands/flags.ts';
 
 /** `llms.default.model=gpt-4o (--model)`, in the order in which they are applied. */
 const overrides = (flags: Flags, text = '', variables: Record<string, string> = {}) =>
-  overridesOf(flags, text, environmentOf(variables)).map(
+  overridesOf(flags, { text }, environmentOf(variables)).map(
     ({ path, value, origin, secret }) =>
       `${formatPath(path)}=${JSON.stringify(value)} (${origin}${secret ? ', secret' : ''})`,
   );
@@ -92,4 +92,18 @@ test('a document that is no YAML does not get in the way: loading it says what i
       'agents.assistant.instruction="i" (--instruction)',
     ]);
   }
+});
+
+test('the names are also those of a document that is made of several texts', () => {
+  const entries = new Map([
+    ['llms/only', 'provider: openai'],
+    ['agents/a', '{}'],
+    ['agents/a/tools', '[]'],
+    ['server', 'default_agent: b'],
+  ]);
+  const overrides = overridesOf({ model: 'm', instruction: 'i' }, { text: '', entries }, environmentOf({}));
+  assert.deepEqual(
+    overrides.map(({ path }) => path.join('.')),
+    ['llms.only.model', 'agents.b.instruction'],
+  );
 });
