@@ -96,10 +96,17 @@ export interface ServiceOptions {
   /** Made before the first start, and removed at the end. */
   readonly folder?: string;
   /** The command line, for a folder. */
-  command(folder: string): { readonly program: string; readonly args: readonly string[]; readonly env?: NodeJS.ProcessEnv };
+  command(folder: string): {
+    readonly program: string;
+    readonly args: readonly string[];
+    readonly env?: NodeJS.ProcessEnv;
+  };
   /** Whether it answers. */
   ready(): Promise<boolean>;
 }
+
+// What the runner sends to a file that takes too long. Left to its default, it would skip what is done at exit.
+process.once('SIGTERM', () => process.exit(143));
 
 export const serviceFolder = (name: string) => mkdtemp(join(tmpdir(), `hector-${name}-`));
 
