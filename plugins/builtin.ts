@@ -1,5 +1,8 @@
 import type { Plugin } from '../core/index.ts';
+import configConsul from '../providers/consul.ts';
+import configEtcd from '../providers/etcd.ts';
 import configFile from '../providers/file.ts';
+import configZookeeper from '../providers/zookeeper.ts';
 import agentLlm from './agents/llm/index.ts';
 import authApiKey from './auth/api-key.ts';
 import authJwt from './auth/jwt.ts';
@@ -18,6 +21,9 @@ export { watchFiles } from '../providers/file-watch.ts';
 /** What is in the box. Registered like any other plugin, before those that the configuration names. */
 export const builtins: readonly Plugin[] = [
   configFile,
+  configConsul,
+  configEtcd,
+  configZookeeper,
   llmAnthropic,
   llmOpenai,
   llmGemini,

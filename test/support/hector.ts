@@ -16,6 +16,10 @@ export interface HectorOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Another installation's `cli.js`. */
   readonly cli?: string;
+  /** Started when this is printed; default: the banner of a server that serves. */
+  readonly ready?: string;
+  /** Where it runs, and the folder stays; default: a folder of its own. */
+  readonly folder?: string;
 }
 
 /** A `hector serve` of the built code, in a process and a folder of its own, as a user starts it. */
@@ -32,7 +36,7 @@ export interface Hector extends AsyncDisposable {
 }
 
 export async function startHector(options: HectorOptions = {}): Promise<Hector> {
-  const folder = await mkdtemp(join(tmpdir(), 'hector-'));
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'hector-')));
   for (const [name, text] of Object.entries(options.files ?? {})) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
@@ -52,6 +56,9 @@ export async function startHector(options: HectorOptions = {}): Promise<Hector> 
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const exited = once(child, 'exit');
+  const discard = async () => {
+    if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+  };
   const ended = async () => {
     await exited;
     return child.exitCode;
@@ -63,11 +70,11 @@ export async function startHector(options: HectorOptions = {}): Promise<Hector> 
   try {
     await until(() => {
       if (child.exitCode !== null) throw new Error(`hector serve ended with ${child.exitCode}:\n${stdout}${stderr}`);
-      return /http:\/\/127\.0\.0\.1:\d+/.test(stdout) && stdout.includes('curl');
+      return /http:\/\/127\.0\.0\.1:\d+/.test(stdout) && stdout.includes(options.ready ?? 'curl');
     }, 20_000);
   } catch (error) {
     child.kill('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
+    await discard();
     throw error;
   }
   return {
@@ -80,7 +87,7 @@ export async function startHector(options: HectorOptions = {}): Promise<Hector> 
     stop,
     async [Symbol.asyncDispose]() {
       await stop('SIGKILL');
-      await rm(folder, { recursive: true, force: true });
+      await discard();
     },
   };
 }

@@ -24,10 +24,15 @@ type Mode = 'pass' | 'cut' | 'blackhole';
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
+  const upstreams = new Set<Socket>();
   let mode: Mode = 'pass';
   let delayMs = 0;
   let target = targetPort;
 
+  const later = (run: () => void) => {
+    if (delayMs > 0) setTimeout(run, delayMs);
+    else run();
+  };
   const pump = (from: Socket, to: Socket) => {
     from.on('data', (data) => {
       const forward = () => {
@@ -39,12 +44,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
           to.once('drain', () => from.resume());
         }
       };
-      if (delayMs > 0) setTimeout(forward, delayMs);
-      else forward();
+      later(forward);
     });
-    from.on('end', () => to.end());
+    // What was sent before the end arrives before it.
+    from.on('end', () => later(() => to.end()));
     from.on('error', () => to.destroy());
-    from.on('close', () => to.destroy());
+    from.on('close', (failed) => (failed ? to.destroy() : later(() => to.end())));
   };
 
   const server = createServer((client) => {
@@ -56,6 +61,8 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     const pair = [client, upstream] as const;
     pairs.add(pair);
     client.on('close', () => pairs.delete(pair));
+    upstreams.add(upstream);
+    upstream.on('close', () => upstreams.delete(upstream));
     client.setNoDelay();
     upstream.setNoDelay();
     pump(client, upstream);
@@ -95,6 +102,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     async [Symbol.asyncDispose]() {
       reset();
+      for (const upstream of upstreams) upstream.destroy();
       server.close();
       await once(server, 'close');
     },
