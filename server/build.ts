@@ -14,8 +14,8 @@ export function build(id: number, snapshot: Snapshot, options: BuildOptions): Pr
 function unreachableAgents(snapshot: Snapshot): readonly ConfigIssue[] {
   const { agents, server } = snapshot.config;
   if (server.auth?.enabled) return [];
-  return Object.entries(agents).flatMap(([name, { visibility }]): ConfigIssue[] => {
-    if (visibility !== 'internal') return [];
+  return Object.entries(agents).flatMap(([name, { enabled, visibility }]): ConfigIssue[] => {
+    if (!enabled || visibility !== 'internal') return [];
     const path = ['agents', name, 'visibility'];
     const message = 'is "internal", for authenticated callers, but server.auth is off: no client can reach this agent';
     return [{ path, message, rule: 'visibility', ...snapshot.locate(path) }];

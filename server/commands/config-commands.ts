@@ -34,7 +34,7 @@ export function sourceOptions(command: Command): Command {
 }
 
 type FormatFlags = { readonly format: 'pretty' | 'json' };
-type ApplyFlags = Omit<PushFlags, 'timeoutMs'> & { readonly timeout: number };
+type ApplyFlags = Omit<PushFlags, 'timeoutMs' | 'onProgress'> & { readonly timeout: number };
 
 export function configCommands(hector: Command): void {
   const config = hector.command('config').description('read and change the configuration of a fleet, where it is kept');
@@ -56,7 +56,7 @@ export function configCommands(hector: Command): void {
     .option('--dry-run', 'check and show, and write nothing');
   run(applying(push), async (source, { timeout, ...flags }: ApplyFlags, signal, [path = '']) => {
     const { pushCommand } = await import('./config/push.ts');
-    return pushCommand(source, path, { ...flags, timeoutMs: timeout }, signal);
+    return pushCommand(source, path, { ...flags, timeoutMs: timeout, onProgress }, signal);
   });
 
   const diff = config
@@ -81,7 +81,7 @@ export function configCommands(hector: Command): void {
     .option('--dry-run', 'check and show, and write nothing');
   run(applying(rollback), async (source, { timeout, ...flags }: ApplyFlags, signal, [id]) => {
     const { rollbackCommand } = await import('./config/rollback.ts');
-    return rollbackCommand(source, id, { ...flags, timeoutMs: timeout }, signal);
+    return rollbackCommand(source, id, { ...flags, timeoutMs: timeout, onProgress }, signal);
   });
 
   const status = config
@@ -116,6 +116,8 @@ function applying(command: Command): Command {
     .addOption(new Option('--timeout <duration>', 'but no longer than this').argParser(duration).default(60_000, '60s'))
     .addHelpText('after', codes);
 }
+
+const onProgress = (line: string) => void process.stderr.write(`${line}\n`);
 
 type Action<F> = (source: ConfigSource, flags: F, signal: AbortSignal, args: readonly string[]) => Promise<Output>;
 

@@ -29,7 +29,7 @@ const unwritable: ReadonlySet<string | undefined> = new Set(['forbidden', 'read_
 export function saving(control: ConfigControl): (ctx: Context) => Promise<void> {
   let saves = 0;
   return async (ctx) => {
-    if (false)
+    if (saves >= maxSaves)
       throw new HttpError(503, 'too_busy', 'Other configurations are being saved. Try again.', {
         headers: { 'Retry-After': '1' },
       });

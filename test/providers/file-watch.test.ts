@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -126,6 +126,26 @@ test('two files at the end of the same links are both seen, and one goes on with
   await quiet();
   await put(join(folder, 'v2/b'), 'x');
   await another();
+});
+
+test('a way that comes to be while it is being looked up is seen without looking again', async (t) => {
+  const root = await temporaryFolder(t);
+  for (let n = 0; n < 150; n++) {
+    const top = join(root, `${n}`);
+    const file = join(top, 'a/b/c/file');
+    await mkdir(top);
+    let changes = 0;
+    const watch = watchFiles(known([file, undefined]), () => void changes++, { pollMs: 60_000 });
+    try {
+      for (let turns = n % 25; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      for (const each of ['a', 'a/b', 'a/b/c']) mkdirSync(join(top, each));
+      await sleep(n % 3);
+      await put(file, 'x');
+      await until(() => changes > 0);
+    } finally {
+      await watch[Symbol.asyncDispose]();
+    }
+  }
 });
 
 test('without notices everything is found by looking', async (t) => {

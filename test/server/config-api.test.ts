@@ -486,7 +486,9 @@ describe('studio', () => {
     };
     const calls = Array.from({ length: 4 }, (_, at) => h.put(`name: n${at}\n`));
     await until(() => reads === 4);
-    assert.equal((await h.put('name: x')).status, 503);
+    const headers = { 'Content-Type': 'application/yaml' };
+    const fifth = { method: 'PUT', headers, signal: AbortSignal.timeout(10_000) };
+    assert.equal((await h.ask('/api/config', fifth)).status, 503);
     wait.open();
     const answers = (await Promise.all(calls)).map(({ status }) => status).sort();
     assert.deepEqual(answers, [200, 409, 409, 409]);

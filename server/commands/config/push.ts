@@ -16,6 +16,8 @@ export interface ApplyFlags {
   readonly wait?: boolean;
   readonly timeoutMs: number;
   readonly format: 'pretty' | 'json';
+  /** Told at once: whoever waits wants to know for what. */
+  readonly onProgress?: (line: string) => void;
 }
 
 export interface PushFlags extends ApplyFlags {
@@ -104,10 +106,11 @@ interface Told {
 async function waited(
   { provider }: EditableSource,
   wanted: { readonly revision: string; readonly content_hash: string },
-  { timeoutMs }: ApplyFlags,
+  { timeoutMs, onProgress }: ApplyFlags,
   signal: AbortSignal,
 ): Promise<Partial<Told>> {
   if (!provider.annex) throw new HectorError('no_annex', 'The source cannot say which replicas run it.');
+  onProgress?.(`Waiting until every replica runs revision ${wanted.revision} …`);
   const { replicas, missing } = await awaitReplicas(provider.annex, wanted, timeoutMs, signal);
   const told = replicas.map(({ instance, status }) => ({ instance, ...status }));
   if (missing.length > 0) {

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { ConfigError } from '../../../core/config/issue.ts';
 import { planOf } from '../../../core/config/plan.ts';
-import { history, type Written, writeRevision } from '../../../core/config/revisions.ts';
+import { history, type Revision, type Written, writeRevision } from '../../../core/config/revisions.ts';
 import { errorCode, errorMessage, HectorError } from '../../../core/errors.ts';
 import type { ConfigDocument } from '../../../core/extension/config-provider.ts';
 import type { Change } from './change.ts';
@@ -67,7 +67,12 @@ export async function conflictWith(
 }
 
 async function whoWrote({ provider }: EditableSource, revision: string, signal: AbortSignal) {
-  const entries = provider.annex ? await history(provider, signal) : [];
+  let entries: readonly Revision[];
+  try {
+    entries = provider.annex ? await history(provider, signal) : [];
+  } catch (error) {
+    return `Who wrote it is not known: ${errorMessage(error)}`;
+  }
   const entry = entries.find((each) => each.revision === revision);
   if (entry?.by === undefined) return undefined;
   const message = entry.message === undefined ? '' : `: "${plain(entry.message)}"`;

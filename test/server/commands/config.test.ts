@@ -179,6 +179,23 @@ describe('hector config', () => {
     assert.deepEqual(revisions, ['2', '1']);
   });
 
+  test('push: a change that comes between the reading and the write is not written over', async () => {
+    const kept = keptInMemory({ content: { text: one } });
+    const source = sourceOver(kept);
+    const interrupted = {
+      ...source,
+      load: async (document: Parameters<typeof source.load>[0]) => {
+        const snapshot = await source.load(document);
+        if (kept.now().revision === '1') kept.put({ text: `${one}name: theirs\n` });
+        return snapshot;
+      },
+    };
+    const { code, stderr } = await pushCommand(interrupted, await file(two), pretty, signal);
+    assert.equal(code, 3);
+    assert.match(stderr ?? '', /revision 1 was expected, and it is at 2 now\.\nWhat has changed since:\n {2}~ name\n/);
+    assert.equal(kept.now().text, `${one}name: theirs\n`);
+  });
+
   test('a key that ends in "/": a file is divided, a folder is taken as it is, and pulled again it is the same', async () => {
     const kept = keptInMemory({ entries: true });
     const source = sourceOver(kept);

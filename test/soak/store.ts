@@ -1,0 +1,88 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ConfigProvider } from '../../core/extension/config-provider.ts';
+import type { Plugin } from '../../core/plugin/definition.ts';
+import consulPlugin from '../../providers/consul.ts';
+import etcdPlugin from '../../providers/etcd.ts';
+import zookeeperPlugin from '../../providers/zookeeper.ts';
+import { startConsul } from '../services/consul.ts';
+import { startEtcd } from '../services/etcd.ts';
+import { startZookeeper } from '../services/zookeeper.ts';
+import { createInstance, extensionContext } from '../support/extension.ts';
+import { localPart } from './configuration.ts';
+
+export const storeNames = ['file', 'consul', 'etcd', 'zookeeper'] as const;
+export type StoreName = (typeof storeNames)[number];
+
+/** Where the configuration is kept during a soak. */
+export interface Store extends AsyncDisposable {
+  /** What `config.yaml` says when the server starts. */
+  readonly config: string;
+  /** Puts a document there. Returns it as the source then has it. */
+  write(document: string, folder: string): Promise<string>;
+}
+
+export async function openStore(name: StoreName, first: string): Promise<Store> {
+  switch (name) {
+    case 'file':
+      return fileStore(first);
+    case 'consul': {
+      const consul = await startConsul();
+      return remoteStore({ name, plugin: consulPlugin, address: consul.address, key: 'soak', server: consul }, first);
+    }
+    case 'etcd': {
+      const etcd = await startEtcd();
+      return remoteStore({ name, plugin: etcdPlugin, address: etcd.url, key: 'soak', server: etcd }, first);
+    }
+    case 'zookeeper': {
+      const server = await startZookeeper();
+      const address = `127.0.0.1:${server.port}`;
+      return remoteStore({ name, plugin: zookeeperPlugin, address, key: '/soak', server }, first);
+    }
+  }
+}
+
+/** In turn written in place and put in the place of the one before. */
+function fileStore(first: string): Store {
+  const whole = (document: string) => localPart + document;
+  let writes = 0;
+  return {
+    config: whole(first),
+    async write(document, folder) {
+      const path = join(folder, 'config.yaml');
+      const text = whole(document);
+      if (writes++ % 2 === 0) await writeFile(path, text);
+      else {
+        await writeFile(`${path}.new`, text);
+        await rename(`${path}.new`, path);
+      }
+      return text;
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+interface Remote {
+  readonly name: string;
+  readonly plugin: Plugin;
+  readonly address: string;
+  readonly key: string;
+  readonly server: AsyncDisposable;
+}
+
+async function remoteStore({ name, plugin, address, key, server }: Remote, first: string): Promise<Store> {
+  const provider = await createInstance<'config'>(plugin, { address, key }, extensionContext<'config'>());
+  const write = provider.write?.bind(provider) as NonNullable<ConfigProvider['write']>;
+  let revision = await write({ text: first }, undefined, AbortSignal.timeout(10_000));
+  return {
+    config: `${localPart}config: { provider: ${name}, address: "${address}", key: ${key}, throttle: "0" }\n`,
+    async write(document) {
+      revision = await write({ text: document }, revision, AbortSignal.timeout(10_000));
+      return document;
+    },
+    async [Symbol.asyncDispose]() {
+      await provider[Symbol.asyncDispose]?.();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
