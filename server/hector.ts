@@ -31,6 +31,8 @@ export interface HectorOptions {
   onWarning?(issue: ConfigIssue): void;
   /** Before anything is built of a configuration: these are from now on what no log line may hold. */
   onSecrets?(secrets: Secrets): void;
+  /** From now on this serves. */
+  onServing?(config: HectorConfig): void;
 }
 
 export interface FollowedSource extends SourceOptions {
@@ -103,6 +105,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       apply: async (snapshot) => {
         const { id } = await runtime.reload(snapshot);
         registry = snapshot.registry;
+        options.onServing?.(snapshot.config);
         return id;
       },
       draining: () => runtime.draining.map(({ id, leases }) => ({ generation: id, leases })),

@@ -23,6 +23,8 @@ export interface Logging extends AsyncDisposable {
   readonly logger: Logger;
   /** From the next line on these are what no line may hold. */
   setSecrets(secrets: Secrets): void;
+  /** From the next line on, also for the loggers that were made of this one before. */
+  setLevel(level: LoggingOptions['level']): void;
   /** For an end that cannot wait. */
   flushSync(): void;
   /** Resolves when every line is written; later ones are lost. */
@@ -40,15 +42,22 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
   let scrub = scrubber(secrets);
   const write: LineFormat = (json) => toLine(scrub(json));
 
+  let least = valueOf(level);
   const logger = pino(
     {
-      level: level === 'warning' ? 'warn' : level,
+      // A child keeps the level that it was made with, so what is left out is decided when a line comes.
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // The core writes an error as a text from which it has taken the secrets.
       serializers: { err: describeError, error: (error) => (typeof error === 'string' ? error : describeError(error)) },
-      hooks: { streamWrite: write },
+      hooks: {
+        streamWrite: write,
+        logMethod(args, method, of) {
+          if (of >= least) method.apply(this, args);
+        },
+      },
     },
     destination,
   );
@@ -76,6 +85,9 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
     setSecrets(next) {
       scrub = scrubber(next);
     },
+    setLevel(next) {
+      least = valueOf(next);
+    },
     flushSync() {
       if (!broken) destination.flushSync();
     },
@@ -88,6 +100,10 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
       timer.abort();
     },
   };
+}
+
+function valueOf(level: LoggingOptions['level']): number {
+  return pino.levels.values[level === 'warning' ? 'warn' : level] ?? 0;
 }
 
 function openLogFile(file: string): number {

@@ -126,10 +126,9 @@ function run<F>(command: Command, action: Action<F>): void {
   sourceOptions(command)
     .addHelpText('after', where)
     .action(async () => {
-      const { openSource } = await import('./source.ts');
       const flags = command.opts<SourceFlags & F>();
       const ending = new AbortController();
-      await using source = await openSource(flags);
+      await using source = await opened(flags);
       try {
         const output = await action(source, flags, ending.signal, command.processedArgs as string[]);
         process.stderr.write(output.stderr ?? '');
@@ -144,4 +143,9 @@ function run<F>(command: Command, action: Action<F>): void {
 function duration(text: string): number {
   if (/^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$/.test(text)) return milliseconds(text);
   throw new InvalidArgumentError('It must be a duration: 500ms, 30s, 2m.');
+}
+
+async function opened(flags: SourceFlags): Promise<ConfigSource> {
+  const { openSource } = await import('./source.ts');
+  return openSource(flags);
 }

@@ -48,6 +48,7 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
     serve: { source: followed(source, { studio: flags.studio, logger, fallback: local }) },
     logger,
     onSecrets: (secrets) => logging.setSecrets(secrets),
+    onServing: (config) => logging.setLevel(config.logger.level),
     onWarning: (issue) => {
       if (started) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
       else warnings.push(issue);

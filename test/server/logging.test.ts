@@ -136,6 +136,19 @@ test('secrets that come later are scrubbed from the next line on, children made 
   assert.equal(text, 'INFO  *** key=***\n');
 });
 
+test('another level holds from the next line on, for children made before, too', async () => {
+  const text = await logged({ level: 'info', format: 'json' }, ({ logger, setLevel }) => {
+    const child = logger.child({ agent: 'a' });
+    child.debug({}, 'one');
+    setLevel('debug');
+    child.debug({}, 'two');
+    setLevel('error');
+    child.warn({}, 'three');
+    child.error({}, 'four');
+  });
+  assert.deepEqual(text.match(/"msg":"\w+"/g), ['"msg":"two"', '"msg":"four"']);
+});
+
 test('lines are appended; a file that cannot be written is one sentence', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'hector-log-'));
   const file = join(folder, 'hector.log');
