@@ -106,7 +106,7 @@ export class ConsulAnnouncement implements Announcement {
       });
       return true;
     } catch (error) {
-      
+      if (refusedStatus(error) === 404) return false;
       throw error;
     }
   }

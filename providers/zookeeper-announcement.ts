@@ -99,7 +99,7 @@ export class ZooKeeperAnnouncement implements Announcement {
       const other: readonly Change[] = znode ? [{ type: 'remove', path, version: znode.stat.version }] : [];
       await connection.change([...other, { type: 'create', path, data, ephemeral: true }]);
     }
-    throw new HectorError('unavailable', `"${path}" in ZooKeeper is written by another process all the time.`);
+    throw new HectorError('store_unreachable', `"${path}" in ZooKeeper is written by another process all the time.`);
   }
 
   async #remove(connection: ZooKeeperConnection): Promise<void> {

@@ -239,7 +239,7 @@ export class ZooKeeperConnection implements AsyncDisposable {
     this.#end(
       loss === 'refused'
         ? new HectorError('forbidden', `${name} cannot be used as "${auth?.user}": ${reason}.`)
-        : new HectorError('unavailable', `${name} is not available: ${reason}.`),
+        : new HectorError('store_unreachable', `${name} is not available: ${reason}.`),
     );
     this.#driver.drop();
   }
@@ -272,7 +272,7 @@ export class ZooKeeperConnection implements AsyncDisposable {
         cause: error,
       });
     if (Number.isNaN(codeOf(error))) return error;
-    return new HectorError('unavailable', `${name} does not ${what} "${path || '/'}": ${errorMessage(error)}.`, {
+    return new HectorError('store_unreachable', `${name} does not ${what} "${path || '/'}": ${errorMessage(error)}.`, {
       cause: error,
     });
   }
@@ -280,7 +280,7 @@ export class ZooKeeperConnection implements AsyncDisposable {
   /** Ends the session at once, and with it what is there for as long as it lives. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.lost.aborted) {
-      this.#end(new HectorError('unavailable', `The connection to ${this.#options.name} is closed.`));
+      this.#end(new HectorError('store_unreachable', `The connection to ${this.#options.name} is closed.`));
       this.#driver.client.close();
     }
     const farewell = setTimeout(() => this.#driver.drop(), farewellMs);

@@ -57,11 +57,11 @@ export class ZooKeeperEnsemble implements AsyncDisposable {
         reasons.push(errorMessage(error));
       }
     }
-    throw new HectorError('unavailable', `${this.name} is not available. ${reasons.join(' ')}`);
+    throw new HectorError('store_unreachable', `${this.name} is not available. ${reasons.join(' ')}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed.abort(new HectorError('unavailable', `The connection to ${this.name} is closed.`));
+    this.#disposed.abort(new HectorError('store_unreachable', `The connection to ${this.name} is closed.`));
     const connection = await this.#current?.catch(() => undefined);
     await connection?.[Symbol.asyncDispose]();
   }

@@ -139,7 +139,7 @@ export class ZooKeeperStore implements Store {
       }
     }
     throw new HectorError(
-      'unavailable',
+      'store_unreachable',
       `"${root}" in ${this.#ensemble.name} is not removed: others write to it all the time.`,
     );
   }

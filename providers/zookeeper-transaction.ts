@@ -41,7 +41,7 @@ export async function transact(
     await sleep(Math.random() * 20 * attempt, undefined, { signal });
   }
   throw new HectorError(
-    'unavailable',
+    'store_unreachable',
     `"${wishes[0]?.path}" in ZooKeeper is not written: nodes beside it are created and removed all the time.`,
   );
 }

@@ -40,7 +40,7 @@ export class ZooKeeperTree implements Disposable {
     const deadline = Date.now() + patienceMs;
     while (this.#stale.size > 0) {
       if (Date.now() > deadline)
-        throw new HectorError('unavailable', `"${this.#root}" in ZooKeeper changes faster than it can be read.`);
+        throw new HectorError('store_unreachable', `"${this.#root}" in ZooKeeper changes faster than it can be read.`);
       const paths = [...this.#stale].slice(0, atOnce);
       // Before they are asked for: what is told meanwhile may come after the answer.
       for (const path of paths) this.#stale.delete(path);

@@ -147,7 +147,7 @@ describe('zookeeper, in particular', { skip: skip ?? false }, () => {
     await tool.put('/zookeeper/quota/limited/zookeeper_stats', 'count=2,bytes=4');
     const instance = await open('/limited/config');
     const { revision } = await current(instance);
-    const message = await refused(write(instance, { text: 'x'.repeat(100) }, revision), 'unavailable');
+    const message = await refused(write(instance, { text: 'x'.repeat(100) }, revision), 'store_unreachable');
     assert.match(message, /error -125 \(a quota is exceeded\)/);
     assert.equal((await current(instance)).text, 'n: 1');
   });
