@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Announcement, errorMessage, type Logger } from '../core/index.ts';
-import type { EtcdCaller } from './etcd-connection.ts';
-import { GrpcError, grpcStatus } from './etcd-grpc.ts';
-import { compareTarget, leaseGrant, leaseKeepAlive, leaseRevoke, transaction } from './etcd-messages.ts';
+import { compareTarget } from './etcd-client.ts';
+import { GrpcError, grpcStatus } from './etcd-errors.ts';
+import type { EtcdCall, EtcdCaller } from './etcd-session.ts';
 
 /** After the death of this process etcd removes the key within so long, and a little more. */
-const ttlSeconds = 15n;
+const ttlSeconds = 15;
 const beatMs = 5_000;
 const retryMs = 1_000;
+/** No lease has this number. */
+const none = '0';
 
 /**
  * A key that lives as long as a lease, and a lease that is kept alive. Every beat is complete in itself: it renews the lease,
@@ -25,7 +27,7 @@ class Beats implements Announcement {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
   #text: string;
-  #lease = 0n;
+  #lease = none;
   #wake = new AbortController();
 
   constructor(caller: EtcdCaller, key: Buffer, text: string, logger: Logger) {
@@ -47,10 +49,11 @@ class Beats implements Announcement {
     this.#stop.abort();
     this.#wake.abort();
     await this.#ended;
-    if (this.#lease === 0n) return;
+    if (this.#lease === none) return;
     const lease = this.#lease;
-    this.#lease = 0n;
-    await this.#caller.call(leaseRevoke, { ID: lease }, new AbortController().signal).catch((error: unknown) => {
+    this.#lease = none;
+    const revoking: EtcdCall<unknown> = ({ leaseClient }, options) => leaseClient.leaseRevoke({ ID: lease }, options);
+    await this.#caller.call(revoking, new AbortController().signal).catch((error: unknown) => {
       if (!isLeaseGone(error))
         this.#logger.debug(
           { key: this.#key.toString(), error: errorMessage(error) },
@@ -84,29 +87,48 @@ class Beats implements Announcement {
 
   async #beat(): Promise<void> {
     const { signal } = this.#stop;
-    if (this.#lease !== 0n) {
-      const { TTL } = await this.#caller.call(leaseKeepAlive, { ID: this.#lease }, signal);
-      if (TTL <= 0n) this.#lease = 0n;
-    }
-    if (this.#lease === 0n) this.#lease = (await this.#caller.call(leaseGrant, { TTL: ttlSeconds }, signal)).ID;
-    const value = Buffer.from(this.#text);
-    await this.#caller
-      .call(
-        transaction,
-        {
-          compare: [
-            { target: compareTarget.value, key: this.#key, value },
-            { target: compareTarget.lease, key: this.#key, lease: this.#lease },
-          ],
-          failure: [{ request_put: { key: this.#key, value, lease: this.#lease } }],
-        },
+    const [key, value] = [this.#key, Buffer.from(this.#text)];
+    if (this.#lease !== none && !(await this.#caller.call(renewing(this.#lease), signal))) this.#lease = none;
+    if (this.#lease === none) {
+      const granting = { TTL: ttlSeconds };
+      const { ID } = await this.#caller.call(
+        ({ leaseClient }, options) => leaseClient.leaseGrant(granting, options),
         signal,
-      )
+      );
+      this.#lease = ID;
+    }
+    const lease = this.#lease;
+    const transaction = {
+      compare: [
+        { target: compareTarget.value, key, value },
+        { target: compareTarget.lease, key, lease },
+      ],
+      failure: [{ request_put: { key, value, lease } }],
+    };
+    await this.#caller
+      .call(({ kv }, options) => kv.txn(transaction, options), signal)
       .catch((error: unknown) => {
-        if (isLeaseGone(error)) this.#lease = 0n;
+        if (isLeaseGone(error)) this.#lease = none;
         throw error;
       });
   }
+}
+
+/** Whether the lease is still there. A stream of etcd's, of which one message each way is used. */
+function renewing(lease: string): EtcdCall<boolean> {
+  return async ({ leaseClient }, options) => {
+    const stream = await leaseClient.leaseKeepAlive(options);
+    try {
+      return await new Promise<boolean>((resolve, reject) => {
+        stream.on('error', reject);
+        stream.on('end', () => reject(new GrpcError(grpcStatus.unavailable, 'the server ended the stream')));
+        stream.on('data', ({ TTL }) => resolve(Number(TTL) > 0));
+        stream.write({ ID: lease });
+      });
+    } finally {
+      stream.end();
+    }
+  };
 }
 
 function isLeaseGone(error: unknown): boolean {

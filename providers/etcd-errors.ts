@@ -1,5 +1,34 @@
-import { errorCode, errorMessage, HectorError } from '../core/index.ts';
-import { GrpcError, grpcStatus } from './etcd-grpc.ts';
+import { errorMessage, HectorError } from '../core/index.ts';
+
+export const grpcStatus = {
+  deadlineExceeded: 4,
+  notFound: 5,
+  failedPrecondition: 9,
+  outOfRange: 11,
+  unavailable: 14,
+} as const;
+
+/** How a call ended, by the server's word or, for a lost connection and a deadline, by ours. */
+export class GrpcError extends Error {
+  readonly status: number;
+
+  constructor(status: number, details: string, options?: ErrorOptions) {
+    super(details, options);
+    this.name = 'GrpcError';
+    this.status = status;
+  }
+}
+
+/** etcd3 keeps of it what gRPC has made of it: `14 UNAVAILABLE: etcdserver: no leader`. */
+export function grpcError(error: unknown): Error {
+  if (error instanceof GrpcError || error instanceof HectorError) return error;
+  const said = /^(\d+) [A-Z_]+: (.*)$/s.exec(errorMessage(error));
+  if (!said) return error instanceof Error ? error : new Error(errorMessage(error));
+  const [, status, details = ''] = said;
+  const connecting = /Last error: (?:Error(?: \[\w+\])?: )?(.*?)(?: \(\d{4}-[^()]*Z\))?\.?(?: Resolution note:.*)?$/s;
+  const failed = connecting.exec(details);
+  return new GrpcError(Number(status), failed?.[1] || details || `status ${status}`, { cause: error });
+}
 
 interface Refusal {
   /** What etcd, or the gRPC server in front of it, writes. */
@@ -51,7 +80,7 @@ const refusals: readonly Refusal[] = [
 ];
 
 const unverified =
-  /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT.*)|CERT_SIGNATURE_FAILURE)$/;
+  /self-signed certificate|unable to (verify the first|get (local )?issuer) certificate|certificate signature failure/i;
 
 /** Which server, and what is wrong, for people. Our own errors are sentences already. */
 export function etcdError(error: unknown, address: string, user?: string): Error {
@@ -77,16 +106,14 @@ export function isUnreachable(error: unknown): boolean {
 }
 
 function reason(error: unknown): string {
-  const code = errorCode(error) ?? '';
-  const message = errorMessage(error) || code;
-  if (unverified.test(code)) return `its certificate is not signed by an authority in "tls.ca" (${message})`;
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+  const message = errorMessage(error);
+  if (unverified.test(message)) return `its certificate is not signed by an authority in "tls.ca" (${message})`;
+  if (/does not match certificate's altnames/.test(message))
     return `its certificate is for another name, which "tls.server_name" can say (${message})`;
-  if (code === 'EPROTO' && /wrong.version.number/i.test(message))
-    return 'it does not speak TLS: its address begins with "http://"';
+  if (/wrong.version.number/i.test(message)) return 'it does not speak TLS: its address begins with "http://"';
   if (/before secure TLS connection/.test(message))
     return `it closes the connection instead of speaking TLS (${message})`;
-  if (/certificate.required|bad.certificate|unknown.ca/i.test(`${code} ${message}`))
+  if (/certificate.required|bad.certificate|unknown.ca/i.test(message))
     return `it asks for another client certificate than "tls.cert" (${message})`;
   return message;
 }

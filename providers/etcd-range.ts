@@ -1,7 +1,7 @@
 import { HectorError } from '../core/index.ts';
-import type { EtcdCaller } from './etcd-connection.ts';
-import { GrpcError, grpcStatus, maxMessageBytes } from './etcd-grpc.ts';
-import { range } from './etcd-messages.ts';
+import { maxMessageBytes } from './etcd-client.ts';
+import { GrpcError, grpcStatus } from './etcd-errors.ts';
+import type { EtcdCaller } from './etcd-session.ts';
 
 /** etcd's way to say "these keys". Without an end it is the one key. */
 export interface KeyRange {
@@ -18,12 +18,12 @@ export function keyRange(key: string): KeyRange {
 const after = (prefix: string): Buffer => Buffer.from(`${prefix.slice(0, -1)}0`);
 
 export interface RangeContent {
-  readonly kvs: readonly { readonly key: Buffer; readonly mod_revision: bigint; readonly value: Buffer }[];
+  readonly kvs: readonly { readonly key: Buffer; readonly mod_revision: string; readonly value: Buffer }[];
   /** Of the whole cluster, at the moment of the reading. */
   readonly revision: bigint;
 }
 
-const pageKeys = 512n;
+const pageKeys = 512;
 const attempts = 3;
 
 /** As of one moment however many answers it takes: they are all asked for at the revision of the first. */
@@ -50,15 +50,12 @@ async function readPages(
   keysOnly: boolean,
 ): Promise<RangeContent> {
   const kvs: RangeContent['kvs'][number][] = [];
-  let revision = 0n;
+  let revision = '0';
   let bytes = 0;
   for (let from = key; ; ) {
-    const page = await caller.call(
-      range,
-      { key: from, ...end, limit: pageKeys, revision, keys_only: keysOnly },
-      signal,
-    );
-    revision ||= page.header?.revision ?? 0n;
+    const request = { key: from, ...end, limit: pageKeys, revision, keys_only: keysOnly };
+    const page = await caller.call(({ kv }, options) => kv.range(request, options), signal);
+    if (revision === '0') revision = page.header.revision;
     for (const kv of page.kvs) {
       kvs.push(kv);
       bytes += kv.key.length + kv.value.length;
@@ -66,7 +63,7 @@ async function readPages(
     if (bytes > maxMessageBytes)
       throw new HectorError('too_large', `There are more than ${maxMessageBytes / 1024 ** 2} MiB at "${key}" in etcd.`);
     const last = page.kvs.at(-1);
-    if (!page.more || !last) return { kvs, revision };
+    if (!page.more || !last) return { kvs, revision: BigInt(revision) };
     from = Buffer.concat([last.key, Buffer.from([0])]);
   }
 }

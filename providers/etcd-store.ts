@@ -1,9 +1,10 @@
 import { errorCode, errorMessage, HectorError, type Logger } from '../core/index.ts';
 import { etcdAnnouncement } from './etcd-announcement.ts';
-import { EtcdCluster, type EtcdTarget, joined } from './etcd-connection.ts';
+import { compareTarget } from './etcd-client.ts';
+import { EtcdCluster, joined } from './etcd-cluster.ts';
 import { etcdError, isUnreachable } from './etcd-errors.ts';
-import { compareTarget, put, transaction } from './etcd-messages.ts';
 import { keyRange, type RangeContent, readRange } from './etcd-range.ts';
+import type { EtcdTarget } from './etcd-session.ts';
 import { EtcdWatch } from './etcd-watch.ts';
 import type { Operation, Store, StoredValue, StoreState } from './store.ts';
 
@@ -37,12 +38,13 @@ export function etcdStore(options: EtcdStoreOptions): Store {
       return kvs[0] && text(key, kvs[0].value);
     },
     async put(key, value, signal) {
-      await cluster.call(put, { key: Buffer.from(key), value: Buffer.from(value) }, signal);
+      const request = { key: Buffer.from(key), value: Buffer.from(value) };
+      await cluster.call(({ kv }, options) => kv.put(request, options), signal);
     },
     async remove(key, signal) {
       const below = keyRange(key.endsWith('/') ? key : `${key}/`);
       const success = [{ request_delete_range: below }, { request_delete_range: { key: Buffer.from(key) } }];
-      await cluster.call(transaction, { success }, signal);
+      await cluster.call(({ kv }, options) => kv.txn({ success }, options), signal);
     },
     announce: (key, value) => etcdAnnouncement(cluster, key, value, options.logger),
     [Symbol.asyncDispose]: () => cluster.dispose(),
@@ -88,7 +90,7 @@ async function* follow(
     throw etcdError(error, session.address, user);
   } finally {
     watch?.[Symbol.dispose]();
-    session.destroy();
+    await session.destroy();
   }
 }
 
@@ -98,14 +100,11 @@ async function transact(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string> | undefined> {
   try {
-    const { header, succeeded } = await cluster.call(
-      transaction,
-      { compare: operations.map(expectation), success: operations.map(request) },
-      signal,
-    );
+    const transaction = { compare: operations.map(expectation), success: operations.map(request) };
+    const { header, succeeded } = await cluster.call(({ kv }, options) => kv.txn(transaction, options), signal);
     if (!succeeded) return undefined;
-    const revision = String(header?.revision);
-    return new Map(operations.filter(({ type }) => type === 'put').map((operation) => [operation.key, revision]));
+    const puts = operations.filter(({ type }) => type === 'put');
+    return new Map(puts.map((operation) => [operation.key, header.revision]));
   } catch (error) {
     if (errorCode(error) !== 'store_unreachable') throw error;
     throw new HectorError(
@@ -119,8 +118,8 @@ async function transact(
 function expectation({ key, version }: Operation) {
   const at = { key: Buffer.from(key) };
   return version === undefined
-    ? { ...at, target: compareTarget.version, version: 0n }
-    : { ...at, target: compareTarget.mod, mod_revision: BigInt(version) };
+    ? { ...at, target: compareTarget.version, version: 0 }
+    : { ...at, target: compareTarget.mod, mod_revision: version };
 }
 
 function request(operation: Operation) {
@@ -134,7 +133,7 @@ function stateOf(key: string, { kvs }: RangeContent): StoreState {
   const state = new Map<string, StoredValue>();
   for (const { key: whole, value, mod_revision } of kvs) {
     const name = whole.toString();
-    state.set(name.slice(key.length), { text: text(name, value), version: mod_revision.toString() });
+    state.set(name.slice(key.length), { text: text(name, value), version: mod_revision });
   }
   return state;
 }

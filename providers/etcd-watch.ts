@@ -1,8 +1,7 @@
-import type { EtcdSession } from './etcd-connection.ts';
-import { GrpcError, type GrpcStream, grpcStatus } from './etcd-grpc.ts';
-import { watch } from './etcd-messages.ts';
-import type { Decoded } from './etcd-protobuf.ts';
+import type { IWatchResponse } from 'etcd3';
+import { GrpcError, grpcStatus } from './etcd-errors.ts';
 import type { KeyRange } from './etcd-range.ts';
+import type { EtcdSession, WatchStream } from './etcd-session.ts';
 
 export interface WatchTimes {
   /** How often the server is asked whether it is still there. */
@@ -17,7 +16,7 @@ export interface WatchTimes {
  * asked for its progress on the very stream that brings the events.
  */
 export class EtcdWatch implements Disposable {
-  readonly #stream: GrpcStream<typeof watch.request>;
+  readonly #stream: WatchStream;
   readonly #times: WatchTimes;
   readonly #asking: NodeJS.Timeout;
   #answerDue: NodeJS.Timeout | undefined;
@@ -28,10 +27,10 @@ export class EtcdWatch implements Disposable {
 
   constructor(session: EtcdSession, keys: KeyRange, from: bigint, times: WatchTimes) {
     this.#times = times;
-    this.#stream = session.stream(watch, (message) => this.#take(message));
+    this.#stream = session.watch((message) => this.#take(message));
     void this.#stream.ended.then((error) => this.#fail(error));
     this.#stream.write({
-      create_request: { ...keys, start_revision: from, progress_notify: true, fragment: true },
+      create_request: { ...keys, start_revision: String(from), progress_notify: true, fragment: true },
     });
     this.#expectAnswer();
     this.#asking = setInterval(() => {
@@ -78,17 +77,20 @@ export class EtcdWatch implements Disposable {
     clearTimeout(this.#answerDue);
   }
 
-  #take({ canceled, compact_revision, cancel_reason, events }: Decoded<typeof watch.response>): void {
+  #take({ canceled, compact_revision, cancel_reason, events }: IWatchResponse): void {
     clearTimeout(this.#answerDue);
     this.#answerDue = undefined;
     if (canceled) {
-      this.#compacted = compact_revision > 0n;
+      this.#compacted = BigInt(compact_revision) > 0n;
       this.#fail(
         new GrpcError(grpcStatus.unavailable, `the watch was cancelled: ${cancel_reason || 'no reason given'}`),
       );
       return;
     }
-    for (const { kv } of events) if (kv && kv.mod_revision > this.#newest) this.#newest = kv.mod_revision;
+    for (const { kv } of events) {
+      const revision = BigInt(kv.mod_revision);
+      if (revision > this.#newest) this.#newest = revision;
+    }
     this.#wake();
   }
 

@@ -17,7 +17,9 @@ export interface BannerOptions {
 export function banner({ version, url, contents, warnings, color }: BannerOptions): string {
   const { config, hash, source } = contents;
   const bold = (text: string) => (color ? `\u001b[1m${text}\u001b[0m` : text);
-  const listed = Object.entries(config.agents).filter(([, { visibility }]) => visibility !== 'private');
+  const listed = Object.entries(config.agents).filter(
+    ([, { enabled, visibility }]) => enabled && visibility !== 'private',
+  );
   const spoken = defaultAgent(config);
   const row = (name: string, text: string) => `  ${name.padEnd(8)}${text}`;
 
@@ -54,7 +56,7 @@ export function waitingBanner({
 /** As the A2A routes choose it: the named one, else the first public one. */
 export function defaultAgent({ server, agents }: HectorConfig): string | undefined {
   if (server.default_agent !== undefined) return server.default_agent;
-  return Object.entries(agents).find(([, { visibility }]) => visibility === 'public')?.[0];
+  return Object.entries(agents).find(([, { enabled, visibility }]) => enabled && visibility === 'public')?.[0];
 }
 
 /** `openai/gpt-4o`; nothing for an agent that uses no LLM. */

@@ -83,7 +83,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       const holding = [runtime.current, ...runtime.draining].flatMap((each) => (each ? [each.contents.secrets] : []));
       options.onSecrets?.(new Secrets([next.secrets, ...holding].flatMap((secrets) => [...secrets.values])));
       const createMs = runtime.current ? (source?.warmMs ?? firstWarmMs) : firstWarmMs;
-      return build(id, next, { pool, logger, onWarning, createMs });
+      return build(id, next, { pool, previous: runtime.current, logger, onWarning, createMs });
     },
     drainMs: ({ contents }) => milliseconds(contents.config.server.drain_timeout) || Number.POSITIVE_INFINITY,
     abortMs,

@@ -1,11 +1,16 @@
-import type { Findings } from './findings.ts';
 import type { ConfigPath } from './issue.ts';
 
-/** Agents that call agents. */
-export type AgentEdges = { readonly from: string; readonly to: string; readonly path: ConfigPath }[];
+/** An agent that calls an agent. */
+export interface AgentEdge {
+  readonly from: string;
+  readonly to: string;
+  readonly path: ConfigPath;
+}
+
+export type AgentEdges = AgentEdge[];
 
 /** Reports every reference that closes a circle of agents: none of them could be built before the others. */
-export function checkCycles(edges: AgentEdges, findings: Findings): void {
+export function checkCycles(edges: readonly AgentEdge[], report: (edge: AgentEdge, problem: string) => void): void {
   const outgoing = new Map<string, AgentEdges>();
   for (const edge of edges) {
     const others = outgoing.get(edge.from);
@@ -29,11 +34,7 @@ export function checkCycles(edges: AgentEdges, findings: Findings): void {
       } else if (way.has(edge.to)) {
         const names = [...way.keys()];
         const circle = [...names.slice(names.indexOf(edge.to)), edge.to].join(' → ');
-        findings.error(
-          edge.path,
-          'reference',
-          `agents call each other in a circle: ${circle}. Remove one of the references`,
-        );
+        report(edge, `agents call each other in a circle: ${circle}. Remove one of the references`);
       } else if (!finished.has(edge.to)) {
         previous.set(edge.to, here);
         enter(edge.to);

@@ -25,3 +25,19 @@ export function deepFreeze<T>(value: T): T {
   }
   return value;
 }
+
+/** The former value where the two say the same, in whole or in part: whoever knows that one sees at once that nothing changed. */
+export function withFormer(next: unknown, former: unknown): unknown {
+  if (typeof next !== 'object' || next === null || typeof former !== 'object' || former === null)
+    return Object.is(next, former) ? former : next;
+  if (Array.isArray(next) !== Array.isArray(former)) return next;
+  const known = former as Readonly<Record<string, unknown>>;
+  const entries = Object.entries(next).map(
+    ([key, value]) => [key, Object.hasOwn(known, key) ? withFormer(value, known[key]) : value] as const,
+  );
+  const keys = Object.keys(known);
+  const same =
+    keys.length === entries.length && entries.every(([key, value], at) => key === keys[at] && value === known[key]);
+  if (same) return former;
+  return Array.isArray(next) ? entries.map(([, value]) => value) : Object.fromEntries(entries);
+}

@@ -1,7 +1,6 @@
 import type { ConfigDocument } from '../extension/config-provider.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
 import { Registry } from '../plugin/registry.ts';
-import { assemble } from './assemble.ts';
 import { deepFreeze } from './canonical.ts';
 import { configError } from './config-error.ts';
 import { fillDefaults } from './descend.ts';
@@ -12,6 +11,8 @@ import type { JsonSchema } from './json-schema.ts';
 import { type ConfigSettings, configCommon, defaultConfigProvider } from './language/config.ts';
 import type { LoadOptions } from './load.ts';
 import { applyOverrides } from './overrides.ts';
+import { Pace } from './pace.ts';
+import { readParts } from './parts.ts';
 import { languageOf } from './plugins.ts';
 import { bootSchema } from './schema.ts';
 import { Secrets } from './secrets.ts';
@@ -37,7 +38,7 @@ const parts: ReadonlySet<string> = new Set(['version', 'plugins', 'config']);
 /** Reads the `config` block of a local document, and of what else is in it the plugins. Throws `ConfigError`. */
 export async function loadConfigBlock(document: ConfigDocument, options: LoadOptions): Promise<ConfigBlock> {
   const { builtins, environment } = options;
-  const { tree, texts, issues } = assemble(document);
+  const { tree, texts, issues } = await readParts(document, { pace: new Pace() });
   const secrets = new Set<string>();
   const files = new Map(environment.files);
   if (issues.length > 0)

@@ -50,18 +50,28 @@ export function namedFile(
   return { path, file: resolve(folder ?? '/', name) };
 }
 
-/** Reads each file once, and notes its hash in `files`. */
-export async function hashFiles(named: readonly NamedFile[], files: Map<string, string>): Promise<ConfigFile[]> {
+/** By absolute path; '' where there is nothing to be read. */
+export type FileHashes = Map<string, Promise<string>>;
+
+/** Reads each file that is not in `known` yet, and notes its hash in `files`. */
+export async function hashFiles(
+  named: readonly NamedFile[],
+  files: Map<string, string>,
+  known: FileHashes,
+): Promise<ConfigFile[]> {
   const hashed: ConfigFile[] = [];
   for (const { path, file } of named) {
-    let hash = files.get(file);
-    if (hash === undefined) {
-      hash = await hashOfFile(file);
-      files.set(file, hash);
-    }
+    const hash = files.get(file) ?? (await hashOnce(file, known));
+    files.set(file, hash);
     hashed.push({ path, hash });
   }
   return hashed;
+}
+
+export function hashOnce(file: string, known: FileHashes): Promise<string> {
+  const hash = known.get(file) ?? hashOfFile(file);
+  known.set(file, hash);
+  return hash;
 }
 
 /** What cannot be read has no content: whoever needs the file says what is wrong with it, where it is needed. */

@@ -2,12 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, HectorError } from '../errors.ts';
 import type { ConfigDocument, ConfigProvider } from '../extension/config-provider.ts';
 import type { Logger } from '../logger.ts';
+import { attended } from './attended.ts';
 import { Backoff } from './backoff.ts';
 
 export interface ConnectionOptions {
   readonly provider: ConfigProvider;
   readonly source: string;
   readonly logger: Logger;
+  /** How long the source may take to say its first word, in milliseconds. */
+  readonly answerMs?: number;
+  /** A source that has said nothing for so long is asked anew, whatever it believes of itself. */
+  readonly silenceMs?: number;
   /** Something about the connection has changed. */
   onChange(): void;
 }
@@ -15,16 +20,24 @@ export interface ConnectionOptions {
 /** A store that is back is found again within two seconds. */
 const firstRetryMs = 250;
 const mostRetryMs = 1_250;
+/** A connection that has lasted for so long was one; before that, its loss is the same failure as before. */
+const steadyMs = 5_000;
+/** Of one outage, so many reasons are told. */
+const mostReasons = 20;
 
 /** The way to the source: calls `watch` again whenever it has failed, and knows whether the source can be reached. */
 export class Connection {
-  readonly #options: ConnectionOptions;
+  readonly #options: Required<ConnectionOptions>;
   #connected = false;
   #lastContact: Date | undefined;
   #error: string | undefined;
+  /** Reasons that were told since the connection was steady last. */
+  readonly #told = new Set<string>();
+  #toldOfLoss = false;
 
   constructor(options: ConnectionOptions) {
-    this.#options = options;
+    // Providers say something at least once a minute, and find out within half a minute that nobody answers.
+    this.#options = { answerMs: 35_000, silenceMs: 150_000, ...options };
   }
 
   get connected(): boolean {
@@ -40,64 +53,91 @@ export class Connection {
     return this.#error;
   }
 
-  /** The document as it is now. */
-  async read(signal: AbortSignal): Promise<ConfigDocument> {
-    const { provider, source } = this.#options;
-    const done = new AbortController();
+  /** The document as it is now. What goes wrong is thrown and not logged: whoever asked tells it. */
+  async read(signal: AbortSignal, withinMs: number): Promise<ConfigDocument> {
+    const { source } = this.#options;
     try {
-      for await (const document of provider.watch(AbortSignal.any([signal, done.signal]))) {
+      for await (const document of this.#watch(signal, withinMs)) {
         this.#reached();
         return document;
       }
       signal.throwIfAborted();
+      throw new HectorError('config_unreadable', `The configuration ${source} cannot be read: its provider gave up.`);
     } catch (error) {
-      this.#lost(signal.aborted ? signal.reason : error);
+      // Who has stopped asking has learnt nothing about the source.
+      if (signal.aborted) throw signal.reason;
+      this.#lost(error);
       throw error;
-    } finally {
-      done.abort();
     }
-    throw new HectorError('config_unreadable', `The configuration ${source} cannot be read: its provider gave up.`);
   }
 
   /** Every document that the source yields, until the signal aborts. Failures are waited out. */
   async *follow(signal: AbortSignal): AsyncGenerator<ConfigDocument> {
-    const { provider, source, logger } = this.#options;
+    const { source } = this.#options;
     const backoff = new Backoff(firstRetryMs, mostRetryMs);
     while (!signal.aborted) {
+      let since: number | undefined;
       try {
-        for await (const document of provider.watch(signal)) {
+        for await (const document of this.#watch(signal, this.#options.answerMs)) {
+          since ??= performance.now();
           this.#reached();
-          backoff.reset();
           yield document;
         }
         if (signal.aborted) return;
-        throw new HectorError('config_unreadable', 'its provider stopped following it');
+        throw new HectorError('config_unreadable', `The provider of ${source} stopped following it.`);
       } catch (error) {
         if (signal.aborted) return;
-        // Told once for each reason, however long it lasts.
-        if (this.#lost(error))
-          logger.warn({ source, reason: errorMessage(error) }, 'the configuration cannot be reached: trying again');
+        if (since !== undefined && performance.now() - since >= steadyMs) {
+          backoff.reset();
+          this.#told.clear();
+        }
+        // Whether it can still be reached is for the next answer to say.
+        if (error instanceof Silence && since !== undefined) continue;
+        this.#lost(error);
+        this.#tell(errorMessage(error));
         await sleep(backoff.next(), undefined, { signal }).catch(() => undefined);
       }
     }
+  }
+
+  #watch(signal: AbortSignal, firstMs: number): AsyncGenerator<ConfigDocument> {
+    const { provider, source, silenceMs } = this.#options;
+    const late = () =>
+      new Silence(`The configuration ${source} cannot be read: no answer within ${firstMs / 1_000} s.`);
+    return attended((stop) => provider.watch(stop), { signal, firstMs, nextMs: silenceMs, late });
   }
 
   #reached(): void {
     const { logger, source, onChange } = this.#options;
     this.#lastContact = new Date();
     if (this.#connected) return;
-    if (this.#error !== undefined) logger.info({ source }, 'the configuration can be read again');
+    if (this.#toldOfLoss) logger.info({ source }, 'the configuration can be read again');
+    this.#toldOfLoss = false;
     this.#connected = true;
     this.#error = undefined;
     onChange();
   }
 
-  #lost(error: unknown): boolean {
+  #lost(error: unknown): void {
     const message = errorMessage(error);
-    const news = this.#error !== message;
+    const news = this.#connected || this.#error !== message;
     this.#connected = false;
     this.#error = message;
     if (news) this.#options.onChange();
-    return news;
+  }
+
+  /** Each reason once, however long it lasts and however often it comes back between others. */
+  #tell(reason: string): void {
+    const { logger, source } = this.#options;
+    if (this.#told.has(reason) || this.#told.size >= mostReasons) return;
+    this.#told.add(reason);
+    this.#toldOfLoss = true;
+    logger.warn({ source, reason }, 'the configuration cannot be reached: trying again');
+  }
+}
+
+class Silence extends HectorError {
+  constructor(message: string) {
+    super('config_unreadable', message);
   }
 }

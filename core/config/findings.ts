@@ -14,13 +14,13 @@ interface Finding {
 
 /** Collects what is wrong with a document, or likely not meant, each with the place where it was written. */
 export class Findings {
-  readonly #tree: ConfigTree;
+  readonly tree: ConfigTree;
   readonly #errors: Finding[] = [];
   readonly #warnings: Finding[] = [];
   readonly #reported = new Set<string>();
 
   constructor(tree: ConfigTree) {
-    this.#tree = tree;
+    this.tree = tree;
   }
 
   get failed(): boolean {
@@ -35,7 +35,7 @@ export class Findings {
   errorLater(path: ConfigPath, rule: string, say: Finding['say']): void {
     const name = formatPath(path);
     // The references in one text are as many mistakes; anything else about a value that is wrong already follows from that.
-    if (rule !== 'variable' && (this.#reported.has(name) || this.#tree.originAt(path)?.unresolved)) return;
+    if (rule !== 'variable' && (this.#reported.has(name) || this.tree.originAt(path)?.unresolved)) return;
     this.#reported.add(name);
     this.#errors.push(this.#finding(path, rule, say));
   }
@@ -45,16 +45,20 @@ export class Findings {
   }
 
   #finding(path: ConfigPath, rule: string, say: Finding['say']): Finding {
-    return { path: this.#tree.written(path), rule, place: this.#tree.locate(path), say };
+    return { path: this.tree.written(path), rule, place: this.tree.locate(path), say };
   }
 
-  /** In the order of the document. */
-  errors(): ConfigIssue[] {
-    return firstOf(this.#errors.sort(byPlace), issue);
+  /** In the order of the document, with those about other parts of it. */
+  errors(others: readonly Findings[] = []): ConfigIssue[] {
+    const all = [this, ...others].flatMap((each) => each.#errors);
+    return firstOf(
+      all.sort((a, b) => byPlace(a.place, b.place)),
+      issue,
+    );
   }
 
   warnings(): ConfigIssue[] {
-    return this.#warnings.sort(byPlace).map(issue);
+    return this.#warnings.sort((a, b) => byPlace(a.place, b.place)).map(issue);
   }
 }
 
@@ -71,7 +75,7 @@ function issue({ path, rule, place, say }: Finding): ConfigIssue {
 }
 
 /** Text by text; what has no place in any comes last. */
-function byPlace({ place: a }: Finding, { place: b }: Finding): number {
+export function byPlace(a: Place, b: Place): number {
   if (a.line === undefined || b.line === undefined) return Number(a.line === undefined) - Number(b.line === undefined);
   const [first = '', second = ''] = [a.source, b.source];
   if (first !== second) return first < second ? -1 : 1;

@@ -32,10 +32,6 @@ export class Inbox {
     this.#times = times;
   }
 
-  get empty(): boolean {
-    return this.#waiting === undefined;
-  }
-
   offer(document: ConfigDocument): void {
     const now = performance.now();
     if (!this.#waiting) this.#firstAt = now;
@@ -58,6 +54,17 @@ export class Inbox {
       await this.#woken(document ? readyAt - now : undefined, signal);
     }
     return undefined;
+  }
+
+  /** Whether one comes, or is there, within so long. For the caller of `take`, between two. */
+  async fills(withinMs: number, signal: AbortSignal): Promise<boolean> {
+    const deadline = performance.now() + withinMs;
+    while (!this.#waiting && !signal.aborted) {
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      await this.#woken(left, signal);
+    }
+    return this.#waiting !== undefined;
   }
 
   /** What was taken last did not lead to anything: the next one need not wait out the whole window. */

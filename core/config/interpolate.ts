@@ -17,7 +17,13 @@ interface Options {
   readonly secrets: Set<string>;
   /** Takes every file that is read, or looked for: absolute path, and sha256 of the content, '' where there is none. */
   readonly files: Map<string, string>;
+  /** Files that were read for another part of the same configuration: one load sees one content of each. */
+  readonly contents?: FileContents | undefined;
 }
+
+/** By absolute path. */
+export type FileContents = Map<string, Promise<FileContent>>;
+type FileContent = ({ readonly text: string } | { readonly problem: string }) & { readonly hash: string };
 
 /** Replaces the references in every scalar of the tree. Keys and comments are left alone. */
 export async function interpolate(tree: ConfigTree, options: Options): Promise<void> {
@@ -49,10 +55,11 @@ function entries(container: Container): [string | number, ConfigValue][] {
 
 class ReferenceReader {
   readonly #options: Options;
-  readonly #files = new Map<string, Promise<{ text: string } | { problem: string }>>();
+  readonly #contents: FileContents;
 
   constructor(options: Options) {
     this.#options = options;
+    this.#contents = options.contents ?? new Map();
   }
 
   /** References to files start from the folder of the text that they are in. */
@@ -87,32 +94,31 @@ class ReferenceReader {
       };
     }
     const full = resolve(text?.folder ?? '/', path);
-    let file = this.#files.get(full);
-    if (!file) {
-      file = this.#read(full);
-      this.#files.set(full, file);
+    let content = this.#contents.get(full);
+    if (!content) {
+      content = readContent(full);
+      this.#contents.set(full, content);
     }
-    return file;
-  }
-
-  async #read(full: string): Promise<{ text: string } | { problem: string }> {
     const { files, secrets } = this.#options;
-    files.set(full, '');
-    try {
-      // Asked before it is opened: opening a pipe waits for somebody to write.
-      const info = await stat(full);
-      if (!info.isFile()) return { problem: `${full} is not a regular file` };
-      if (info.size > maxFileBytes) return { problem: `${full} has ${info.size} bytes; at most 1 MiB is read` };
-      const content = await readFile(full);
-      files.set(full, createHash('sha256').update(content).digest('hex'));
-      const text = content.toString('utf8').replace(/\r?\n$/, '');
-      secrets.add(text);
-      return { text };
-    } catch (error) {
-      return {
-        problem:
-          errorCode(error) === 'ENOENT' ? `there is no file ${full}` : `${full} cannot be read: ${errorMessage(error)}`,
-      };
-    }
+    const found = await content;
+    files.set(full, found.hash);
+    if ('text' in found) secrets.add(found.text);
+    return found;
+  }
+}
+
+async function readContent(full: string): Promise<FileContent> {
+  try {
+    // Asked before it is opened: opening a pipe waits for somebody to write.
+    const info = await stat(full);
+    if (!info.isFile()) return { problem: `${full} is not a regular file`, hash: '' };
+    if (info.size > maxFileBytes) return { problem: `${full} has ${info.size} bytes; at most 1 MiB is read`, hash: '' };
+    const content = await readFile(full);
+    const hash = createHash('sha256').update(content).digest('hex');
+    return { text: content.toString('utf8').replace(/\r?\n$/, ''), hash };
+  } catch (error) {
+    const problem =
+      errorCode(error) === 'ENOENT' ? `there is no file ${full}` : `${full} cannot be read: ${errorMessage(error)}`;
+    return { problem, hash: '' };
   }
 }

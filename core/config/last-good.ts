@@ -21,7 +21,10 @@ interface Kept {
 export class LastGood {
   readonly path: string;
   readonly #logger: Logger;
+  /** Of what is on disk. */
   #revision: string | undefined;
+  #newest: ConfigDocument | undefined;
+  #keeping: Promise<void> = Promise.resolve();
   #failed = false;
 
   constructor(path: string, logger: Logger) {
@@ -31,27 +34,36 @@ export class LastGood {
 
   /** `undefined` when there is none, or when it is of another source. Throws when what is there cannot be used. */
   async read(source: string): Promise<ConfigDocument | undefined> {
-    let kept: Kept;
+    let kept: unknown;
     try {
-      kept = JSON.parse(await readFile(this.path, 'utf8')) as Kept;
+      kept = JSON.parse(await readFile(this.path, 'utf8'));
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
-      throw new HectorError(
-        'last_good',
-        `The last good configuration in ${this.path} cannot be used: ${errorMessage(error)}.`,
-      );
+      throw unusable(this.path, errorMessage(error));
     }
-    if (kept.format !== 1 || kept.source !== source) return undefined;
+    if (!isKept(kept)) throw unusable(this.path, 'it is not what Hector writes there');
+    if (kept.source !== source) return undefined;
     const { text, revision, entries } = kept;
     return { text, source, revision, ...(entries && { entries: new Map(entries) }) };
   }
 
-  /** A document that serves now. That it cannot be kept is no reason not to serve it: it is logged, once. */
-  async keep(document: ConfigDocument): Promise<void> {
-    if (this.#revision === document.revision) return;
-    this.#revision = document.revision;
+  /**
+   * A document that serves now. That it cannot be kept is no reason not to serve it: it is logged, once. Of several that
+   * come while one is written, the last is kept.
+   */
+  keep(document: ConfigDocument): Promise<void> {
+    this.#newest = document;
+    this.#keeping = this.#keeping.then(() => this.#keepNewest());
+    return this.#keeping;
+  }
+
+  async #keepNewest(): Promise<void> {
+    const document = this.#newest;
+    this.#newest = undefined;
+    if (!document || this.#revision === document.revision) return;
     try {
       await this.#write(document);
+      this.#revision = document.revision;
       this.#failed = false;
     } catch (error) {
       const fields = { file: this.path, reason: errorMessage(error) };
@@ -86,4 +98,23 @@ export class LastGood {
       throw error;
     }
   }
+}
+
+function isKept(value: unknown): value is Kept {
+  const { format, source, revision, text, entries = [] } = (value ?? {}) as Partial<Record<keyof Kept, unknown>>;
+  const isPair = (pair: unknown) =>
+    Array.isArray(pair) && pair.length === 2 && pair.every((each) => typeof each === 'string');
+  return (
+    format === 1 &&
+    [source, revision, text].every((each) => typeof each === 'string') &&
+    Array.isArray(entries) &&
+    entries.every(isPair)
+  );
+}
+
+function unusable(path: string, reason: string): HectorError {
+  return new HectorError(
+    'last_good',
+    `The last good configuration in ${path} cannot be used: ${reason}. Remove the file; it is written anew with the next configuration that serves.`,
+  );
 }

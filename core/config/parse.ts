@@ -5,7 +5,7 @@ import { type ConfigText, placeIn } from './text.ts';
 import type { Origins } from './tree.ts';
 import { LimitReached, maxDepth, type Read, TreeReader, tooDeep } from './tree-reader.ts';
 
-const maxBytes = 4 * 1024 * 1024;
+export const maxTextBytes = 4 * 1024 * 1024;
 const collections: ReadonlySet<string> = new Set(['block-map', 'block-seq', 'flow-collection']);
 
 const advice: Readonly<Record<string, string>> = {
@@ -29,6 +29,8 @@ export type ConfigFormat = 'auto' | 'yaml' | 'json';
 export interface Parsed extends Read {
   /** Everything that is wrong with the text; the value is worth nothing then. */
   readonly issues: readonly ConfigIssue[];
+  /** How often it refers to one of its own anchors. */
+  readonly aliases: number;
 }
 
 /** Text to plain values. Never throws for what is in the text, and never takes longer than the limits allow. */
@@ -36,10 +38,10 @@ export function parse(text: ConfigText, { path = [], origins, format }: ParseOpt
   const issues: ConfigIssue[] = [];
   const report = (offset: number, rule: string, message: string, at: ConfigPath = path) =>
     void issues.push({ path: at, message, rule, ...placeIn(text, offset) });
-  const nothing = { value: {}, origin: { text, offset: 0 }, issues };
+  const nothing = { value: {}, origin: { text, offset: 0 }, issues, aliases: 0 };
   const bytes = Buffer.byteLength(text.text);
-  if (bytes > maxBytes) {
-    const message = `the document has ${bytes} bytes; at most 4 MiB (${maxBytes}) are read`;
+  if (bytes > maxTextBytes) {
+    const message = `the document has ${bytes} bytes; at most 4 MiB (${maxTextBytes}) are read`;
     report(0, 'limit', message);
     return nothing;
   }
@@ -55,7 +57,8 @@ export function parse(text: ConfigText, { path = [], origins, format }: ParseOpt
       report(problem.pos[0], 'syntax', explained(problem, text.text));
     }
     if (issues.length > 0) return nothing;
-    return { ...new TreeReader({ text, path, origins, report }).read(document.contents), issues };
+    const reader = new TreeReader({ text, path, origins, report });
+    return { ...reader.read(document.contents), issues, aliases: reader.aliases };
   } catch (error) {
     if (!(error instanceof LimitReached)) throw error;
     report(error.offset, 'limit', error.message);

@@ -153,7 +153,7 @@ function usesOf({ config, registry }: Snapshot): ReadonlyMap<string, readonly st
       .map(([entry]) => `${section}.${entry}`);
   for (const [name, agent] of Object.entries(config.agents)) {
     const kind = registry.find('agent', agent.type);
-    if (!kind) continue;
+    if (!kind || !agent.enabled) continue;
     const { names, all } = findReferences(kind.extension.options, agent);
     const named = names.flatMap(({ target, name: used }) =>
       // What is no entry of `tools` is a single tool of one of them, and only they know of which.

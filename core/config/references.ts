@@ -1,9 +1,9 @@
 import { type ReferenceTarget, referenceKeyword } from '../plugin/reference.ts';
-import type { AgentEdges } from './agent-cycles.ts';
 import type { Findings } from './findings.ts';
+import type { ConfigPath } from './issue.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { closest, listed } from './suggestion.ts';
-import { type ConfigTree, type ConfigValue, get, isMap, valueAt } from './tree.ts';
+import { type ConfigTree, type ConfigValue, type DefinedNames, get, isMap, valueAt } from './tree.ts';
 
 /** Where each kind of name is defined. A tool may also be one of a server's, so its name is only known when tools are built. */
 const targets: Readonly<Partial<Record<ReferenceTarget, { readonly noun: string; readonly section: string }>>> = {
@@ -12,29 +12,49 @@ const targets: Readonly<Partial<Record<ReferenceTarget, { readonly noun: string;
   document_store: { noun: 'document store', section: 'document_stores' },
 };
 
-/** Checks one value that its schema says is a name, and notes which agent refers to which. */
-export function checkReference(
+/** A name that stands for something else in the configuration. */
+export interface NameUse {
+  readonly noun: string;
+  readonly section: string;
+  readonly name: string;
+  readonly path: ConfigPath;
+}
+
+/** The name that a value is, if its schema says that it is one. */
+export function nameIn(
   schema: JsonSchema,
   value: ConfigValue,
-  path: readonly (string | number)[],
+  path: ConfigPath,
   tree: ConfigTree,
-  findings: Findings,
-  edges: AgentEdges,
-): void {
+): NameUse | undefined {
   const target = targets[schema[referenceKeyword] as ReferenceTarget];
   // Where it is no text the schema has its say; what is implied was checked where it is written.
-  if (!target || typeof value !== 'string' || tree.originAt(path)?.implied) return;
-  const defined = tree.root[target.section];
-  if (isMap(defined) && Object.hasOwn(defined, value)) {
-    if (target.section === 'agents' && path[0] === 'agents')
-      edges.push({ from: String(path[1]), to: value, path: [...path] });
+  if (!target || typeof value !== 'string' || tree.originAt(path)?.implied) return undefined;
+  return { ...target, name: value, path: [...path] };
+}
+
+/** Whether there is what a name stands for, and it can be used: what a disabled agent refers to is not looked for. */
+export function isUsable({ section, name, path }: NameUse, names: DefinedNames): boolean {
+  return names.has(section, name) && (!names.isDisabled(section, name) || isUsedInDisabled(path, names));
+}
+
+const isUsedInDisabled = ([section, name]: ConfigPath, names: DefinedNames) =>
+  section === 'agents' && names.isDisabled(section, String(name));
+
+/** Checks one name, when all of them are known. */
+export function checkName(use: NameUse, tree: ConfigTree, names: DefinedNames, findings: Findings): void {
+  const { noun, section, name, path } = use;
+  if (isUsable(use, names)) return;
+  if (!names.has(section, name)) {
+    unknownName(path, noun, name, [...names.of(section)], tree, findings);
     return;
   }
-  unknownName([...path], target.noun, value, isMap(defined) ? Object.keys(defined) : [], tree, findings);
+  const how = `Enable it (${section}.${name}.enabled), or remove the reference`;
+  findings.error(path, 'reference', `the ${noun} "${name}" is disabled. ${how}`);
 }
 
 function unknownName(
-  path: readonly (string | number)[],
+  path: ConfigPath,
   noun: string,
   value: string,
   names: readonly string[],

@@ -58,10 +58,8 @@ function detectedLlm(
   return echo.name;
 }
 
-/** Agents that take an LLM and name none get `defaults.llm`, else the one called "default", else the only one there is. */
-export function chooseLlms(tree: ConfigTree, registry: Registry): void {
-  const fallback = defaultLlm(tree.root);
-  if (fallback === undefined) return;
+/** Agents that take an LLM and name none get this one. */
+export function chooseLlms(tree: ConfigTree, registry: Registry, fallback: string): void {
   for (const { point, options, selector } of instancePlaces(tree.root)) {
     if (point !== 'agent' || Object.hasOwn(options, 'llm')) continue;
     const kind = registry.find('agent', String(options[selector]))?.extension.options as JsonSchema | undefined;
@@ -69,7 +67,8 @@ export function chooseLlms(tree: ConfigTree, registry: Registry): void {
   }
 }
 
-function defaultLlm(root: ConfigMap): string | undefined {
+/** `defaults.llm`, else the one called "default", else the only one there is. */
+export function defaultLlm(root: ConfigMap): string | undefined {
   const chosen = valueAt(root, ['defaults', 'llm']);
   if (typeof chosen === 'string') return chosen;
   const names = isMap(root['llms']) ? Object.keys(root['llms']) : [];
@@ -77,22 +76,23 @@ function defaultLlm(root: ConfigMap): string | undefined {
 }
 
 /** Where there are documents, or an agent asks for it, there is a tool to search them. */
-export function addSearch(tree: ConfigTree, registry: Registry): void {
+export function addSearch(
+  tree: ConfigTree,
+  { registry, asksForSearch }: Pick<Options, 'registry'> & { readonly asksForSearch: boolean },
+): void {
   const { root } = tree;
   const tools = get(root, 'tools') ?? {};
   if (!registry.find('toolset', 'search') || !isMap(tools) || Object.hasOwn(tools, 'search')) return;
   const stores = root['document_stores'];
-  const wanted = (isMap(stores) && Object.keys(stores).length > 0) || namesSearch(root['agents']);
+  const wanted = (isMap(stores) && Object.keys(stores).length > 0) || asksForSearch;
   if (!wanted) return;
   if (root['tools'] === undefined) tree.set(root, 'tools', tools, { implied: true });
   tree.set(tools, 'search', { type: 'search' }, { implied: true });
 }
 
-function namesSearch(agents: unknown): boolean {
-  if (!isMap(agents)) return false;
-  return Object.values(agents).some((agent) => {
-    const tools = get(agent, 'tools');
-    const names = typeof tools === 'string' ? tools.split(',').map((name) => name.trim()) : tools;
-    return Array.isArray(names) && names.includes('search');
-  });
+/** Whether an agent wants the tool, as far as it has been read. */
+export function namesSearch(agent: unknown): boolean {
+  const tools = get(agent, 'tools');
+  const names = typeof tools === 'string' ? tools.split(',').map((name) => name.trim()) : tools;
+  return Array.isArray(names) && names.includes('search');
 }

@@ -6,7 +6,7 @@ import { type JsonSchema, jsonType, typesOf } from './json-schema.ts';
 import { environmentKeyword, pointKeyword } from './schema.ts';
 import { isSensitive } from './sensitive.ts';
 import { closest, listed } from './suggestion.ts';
-import { type ConfigTree, isMap } from './tree.ts';
+import type { ConfigTree } from './tree.ts';
 
 export interface Sentence {
   readonly message: string;
@@ -127,11 +127,9 @@ function missingKey(path: ConfigPath, schema: JsonSchema, tree: ConfigTree): Sen
   const key = String(path.at(-1));
   const variables = schema.properties?.[key]?.[environmentKeyword] as readonly string[] | undefined;
   if (variables) return { message: `is missing. Set ${variables.join(' or ')}, or write "${key}:"` };
-  const llms = tree.root['llms'];
-  if (path.length === 3 && path[0] === 'agents' && key === 'llm' && isMap(llms)) {
-    return {
-      message: `is missing, and there is no default: name one ${listed('defined', Object.keys(llms))}, or set defaults.llm`,
-    };
+  if (path.length === 3 && path[0] === 'agents' && key === 'llm') {
+    const llms = listed('defined', tree.names.of('llms'));
+    return { message: `is missing, and there is no default: name one ${llms}, or set defaults.llm` };
   }
   return { message: 'is missing' };
 }

@@ -9,6 +9,8 @@ export interface ConfigText {
   readonly folder: string | undefined;
   /** Its `source` is that of the document, so a place in it need not name it. */
   readonly whole: boolean;
+  /** Lines of the source that come before it, where it is not all of the source. */
+  readonly before?: number;
 }
 
 export interface Place {
@@ -23,7 +25,8 @@ export interface Place {
 
 /** Where in the text an offset is. */
 export function placeIn(text: ConfigText, offset: number): Place {
-  const { line, column } = position(lineStartsOf(text), offset);
+  const { line: own, column } = position(lineStartsOf(text), offset);
+  const line = own + (text.before ?? 0);
   return text.whole ? { line, column } : { line, column, source: text.source };
 }
 
@@ -44,6 +47,14 @@ function lineStarts(text: string): number[] {
   const starts = [0];
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
   return starts;
+}
+
+/**
+ * A copy that holds on to nothing: what is cut out of a string keeps the whole of it in memory, and a configuration may live
+ * on when all else of its document has changed a thousand times.
+ */
+export function detached(text: string): string {
+  return JSON.parse(JSON.stringify(text)) as string;
 }
 
 function position(starts: readonly number[], offset: number): { line: number; column: number } {

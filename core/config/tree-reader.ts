@@ -57,6 +57,10 @@ export class TreeReader {
     this.#report = report;
   }
 
+  get aliases(): number {
+    return this.#aliases;
+  }
+
   /** What stands at the path that the text is for; the whole configuration is keys and values. */
   read(node: ParsedNode | null): Read {
     const offset = node === null ? 0 : start(node);

@@ -45,18 +45,52 @@ export function valueAt(root: ConfigValue, path: ConfigPath): ConfigValue | unde
   return value;
 }
 
+/** A value of its own, with what is known of where it is written. */
+export function copyOf<T extends ConfigValue>(value: T, from: Origins, to: Origins): T {
+  if (typeof value !== 'object' || value === null) return value;
+  const copy: Container = Array.isArray(value)
+    ? value.map((each) => copyOf(each, from, to))
+    : Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copyOf(each, from, to)] as const));
+  const origins = from.get(value);
+  if (origins) to.set(copy, new Map(origins));
+  return copy as T;
+}
+
+export interface DefinedNames {
+  has(section: string, name: string): boolean;
+  /** Only agents can be. */
+  isDisabled(section: string, name: string): boolean;
+  of(section: string): Iterable<string>;
+}
+
+/** Those of the sections of a configuration. */
+export const namesIn = (root: ConfigMap): DefinedNames => ({
+  has: (section, name) => get(root[section], name) !== undefined,
+  isDisabled: (section, name) => get(get(root[section], name), 'enabled') === false,
+  of: (section) => (isMap(root[section]) ? Object.keys(root[section]) : []),
+});
+
 /**
  * The document as plain values, and where each of them came from. Origins belong to a container and a key, so a section
  * that is moved takes those of everything below along.
  */
 export class ConfigTree {
   readonly root: ConfigMap;
+  /** Names that the configuration defines, of which this may be a part only. */
+  readonly names: DefinedNames;
   readonly #origins: Origins;
   readonly #moves: { readonly from: ConfigPath; readonly to: ConfigPath }[] = [];
 
-  constructor(root: ConfigMap, origins: Origins) {
+  constructor(root: ConfigMap, origins: Origins, names: DefinedNames = namesIn(root)) {
     this.root = root;
+    this.names = names;
     this.#origins = origins;
+  }
+
+  /** The same once more, to be changed apart from this one. Nothing has been moved yet. */
+  copy(): ConfigTree {
+    const origins: Origins = new WeakMap();
+    return new ConfigTree(copyOf(this.root, this.#origins, origins), origins);
   }
 
   origin(container: Container, key: string | number): Origin | undefined {

@@ -3,11 +3,11 @@ import { type JsonSchema, mapSubschemas } from './json-schema.ts';
 import { pointKeyword } from './schema.ts';
 import { type ConfigMap, get } from './tree.ts';
 
-/** The extensions that a document uses, `llm/openai`, sorted; the key of the schema that is left of them. */
-export function usedVariants(root: ConfigMap): readonly string[] {
+/** The extensions that a section uses, `llm/openai`, sorted; the key of the schema that is left of them. */
+export function usedVariants(root: ConfigMap, section: string): readonly string[] {
   const used = new Set<string>();
-  for (const { point, options, selector } of instancePlaces(root))
-    used.add(`${point}/${String(get(options, selector))}`);
+  for (const { point, path, options, selector } of instancePlaces(root))
+    if (path[0] === section) used.add(`${point}/${String(get(options, selector))}`);
   return [...used].sort();
 }
 

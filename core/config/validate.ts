@@ -6,53 +6,101 @@ import { fillDefaults } from './descend.ts';
 import { explain } from './explain.ts';
 import type { Findings } from './findings.ts';
 import { type JsonSchema, mapSubschemas } from './json-schema.ts';
+import type { Pace } from './pace.ts';
 import { bootSchema, resolvedSchema } from './schema.ts';
 import type { ConfigTree } from './tree.ts';
 import { pruned, usedVariants } from './used-variants.ts';
 
+/** What is checked of a tree. */
 export interface CompiledSchema {
   readonly schema: JsonSchema;
-  /** Checks a document that uses these extensions. */
-  checkFor(used: readonly string[]): ValidateFunction;
+  /** Checks one section, in which these extensions are used; without a section, which of them there are. */
+  checkFor(section: string | undefined, used: readonly string[]): ValidateFunction;
 }
 
-const compiled = new WeakMap<Registry, CompiledSchema>();
-/** Validators kept for one registry: reloads mostly use the extensions that were used before. */
-const maxKept = 8;
+/** A configuration is checked in two parts: each agent alone, and everything else. */
+export interface CompiledLanguage {
+  readonly rest: CompiledSchema;
+  readonly agents: CompiledSchema;
+}
+
+const compiled = new WeakMap<Registry, CompiledLanguage>();
+/** Validators kept for one part: reloads mostly use the extensions that were used before. */
+const maxKept = 64;
 
 /** The schema of everything that the registry knows. Validators are made when a document needs them, and kept. */
-export function compiledSchema(registry: Registry): CompiledSchema {
+export function compiledLanguage(registry: Registry): CompiledLanguage {
   let result = compiled.get(registry);
   if (!result) {
     checkOptions(registry);
     const schema = resolvedSchema(registry);
-    const checks = new Map<string, ValidateFunction>();
-    const checkFor = (used: readonly string[]) => {
-      const key = used.join();
-      const check = checks.get(key) ?? compile(pruned(schema, used));
-      checks.delete(key);
-      checks.set(key, check);
-      const [oldest] = checks.keys();
-      if (checks.size > maxKept && oldest !== undefined) checks.delete(oldest);
-      return check;
+    const agents = schema.properties?.['agents'] as JsonSchema;
+    const { description, default: none } = agents;
+    const nobody: JsonSchema = { type: 'object', description: description as string, default: none };
+    result = {
+      rest: compiledSchema({ ...schema, properties: { ...schema.properties, agents: nobody } }),
+      agents: compiledSchema({ type: 'object', properties: { agents } }),
     };
-    result = { schema, checkFor };
     compiled.set(registry, result);
   }
   return result;
 }
 
+function compiledSchema(schema: JsonSchema): CompiledSchema {
+  const checks = new Map<string, ValidateFunction>();
+  const checkFor = (section: string | undefined, used: readonly string[]) => {
+    const key = [section, ...used].join();
+    const check = checks.get(key) ?? compile(pruned(partOf(schema, section), used));
+    checks.delete(key);
+    checks.set(key, check);
+    const [oldest] = checks.keys();
+    if (checks.size > maxKept && oldest !== undefined) checks.delete(oldest);
+    return check;
+  };
+  return { schema, checkFor };
+}
+
+/** Making a validator takes a while, so that of one section is made at a time. */
+function partOf(schema: JsonSchema, section: string | undefined): JsonSchema {
+  const { properties = {}, ...all } = schema;
+  if (section !== undefined) return { type: 'object', properties: { [section]: properties[section] as JsonSchema } };
+  return { ...all, properties: Object.fromEntries(Object.keys(properties).map((key) => [key, {}])) };
+}
+
 /** The language of what is read of a local file before its configuration is fetched. */
 export function bootLanguage(registry: Registry): CompiledSchema {
   checkOptions(registry);
-  const schema = bootSchema(registry);
-  return { schema, checkFor: (used) => compile(pruned(schema, used)) };
+  return compiledSchema(bootSchema(registry));
 }
 
 /** Fills in defaults, makes texts the numbers they spell, and reports whatever the schema does not allow. */
-export function validate(tree: ConfigTree, { schema, checkFor }: CompiledSchema, findings: Findings): void {
-  const check = checkFor(usedVariants(tree.root));
-  fillDefaults(schema, tree.root);
+export function validate(tree: ConfigTree, language: CompiledSchema, findings: Findings): void {
+  fillDefaults(language.schema, tree.root);
+  for (const check of checksOf(tree, language)) validateWith(check, tree, language, findings);
+}
+
+/** The same, with a pause before each validator that is made. */
+export async function validateInTurns(
+  tree: ConfigTree,
+  language: CompiledSchema,
+  { findings, pace }: { readonly findings: Findings; readonly pace: Pace },
+): Promise<void> {
+  fillDefaults(language.schema, tree.root);
+  for (const check of checksOf(tree, language)) {
+    if (pace.due) await pace.pause();
+    validateWith(check, tree, language, findings);
+    if (pace.due) await pace.pause();
+  }
+}
+
+/** That of the whole comes last: what it finds missing, its section would have filled in. */
+function* checksOf({ root }: ConfigTree, { schema, checkFor }: CompiledSchema): Generator<ValidateFunction> {
+  for (const section of Object.keys(schema.properties ?? {}))
+    if (Object.hasOwn(root, section)) yield checkFor(section, usedVariants(root, section));
+  if (schema.additionalProperties === false || schema.required) yield checkFor(undefined, []);
+}
+
+function validateWith(check: ValidateFunction, tree: ConfigTree, { schema }: CompiledSchema, findings: Findings): void {
   // A list made of a text may hold texts that are numbers: a second round. There is no third kind of nesting.
   for (let round = 0; round < 3 && !check(tree.root); round++) {
     if (!coerce(tree, check.errors ?? [])) break;

@@ -1,46 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCode, errorMessage, HectorError } from '../errors.ts';
-import type { ConfigContent, ConfigDocument, ConfigProvider } from '../extension/config-provider.ts';
+import { errorMessage, HectorError } from '../errors.ts';
+import type { ConfigContent, ConfigDocument } from '../extension/config-provider.ts';
 import type { Logger } from '../logger.ts';
 import { Backoff } from './backoff.ts';
 import { Connection } from './connection.ts';
 import { contentHash } from './content-hash.ts';
 import type { ConfigControl } from './control.ts';
-import { Inbox, type InboxTimes } from './inbox.ts';
-import { ConfigError } from './issue.ts';
-import type { LastGood } from './last-good.ts';
+import type { FileFollower, SourceOptions } from './followed-source.ts';
+import { Inbox } from './inbox.ts';
+import { emptiness, mayBePartial, refusalOf } from './refusal.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { ConfigStatus, RejectedConfig, ReloadEvent, ServedConfig } from './status.ts';
 
-export type BootPolicy = 'wait' | 'last_good' | 'fail';
-
-/** Where the configuration comes from, and how it is followed. */
-export interface SourceOptions {
-  readonly provider: ConfigProvider;
-  /** `file`, `consul`. */
-  readonly providerName: string;
-  /** `consul:hector/prod` */
-  readonly source: string;
-  /** Name of this replica. */
-  readonly instance: string;
-  /** Whether changes are followed, or the configuration only read at the start and on `reload`. */
-  readonly watch: boolean;
-  readonly boot: BootPolicy;
-  /** Whether a document that is missing or empty may take the place of one that was not. */
-  readonly allowEmpty: boolean;
-  readonly times: InboxTimes;
-  readonly lastGood?: LastGood | undefined;
-  load(document: ConfigDocument): Promise<Snapshot>;
-  /** Compare-and-set with history. */
-  write(content: ConfigContent, expected: string | undefined, signal: AbortSignal): Promise<string>;
-  /** Follows the files that a configuration refers to. */
-  watchFiles?(onChange: () => void): FileFollower;
-}
-
-export interface FileFollower extends AsyncDisposable {
-  /** From now on these, whether they are there or not: absolute path, and the sha256 of the content that is known. */
-  set(files: ReadonlyMap<string, string>): void;
-}
+export type { FileFollower, SourceOptions } from './followed-source.ts';
 
 export interface WatcherOptions extends SourceOptions {
   readonly version: string;
@@ -54,7 +25,7 @@ export interface WatcherOptions extends SourceOptions {
   onStatus?(status: ConfigStatus): void;
 }
 
-/** How long the source may take to give the first document, before the last good one is served. */
+/** How long the source may take to give the first document, before the last good one is served; and any other. */
 const bootMs = 5_000;
 const readMs = 10_000;
 /** A file that was written a moment ago may not be complete. */
@@ -62,8 +33,11 @@ const partialMs = 1_000;
 /** After a document that was refused, the next is taken as soon as this. */
 const afterRejectionMs = 500;
 
-/** What may be mended from outside of the document: a variable, a file, a package, a server that a tool needs. */
-const outside: ReadonlySet<string> = new Set(['variable', 'plugin', 'build']);
+/** That a document came by following, and since when something was known to come. */
+interface Watched {
+  readonly since: number;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Keeps what serves in step with the source: takes each new document through `load` and `apply`, one at a time and the
@@ -79,10 +53,16 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   readonly #retries = new Backoff(1_000, 60_000);
   #retry: NodeJS.Timeout | undefined;
   #following: Promise<unknown> = Promise.resolve();
+  #unfollow: AbortController | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #reloading: Promise<ReloadEvent> | undefined;
-  /** The newest document that the source has given. */
+  #keeping: Promise<void> | undefined;
+  /** The newest document that the source has given: what is to be served, whatever else is on its way. */
   #newest: ConfigDocument | undefined;
+  /** Counts the documents that came by following. */
+  #heard = 0;
+  /** What the follower of files was told. */
+  #knownFiles: ReadonlyMap<string, string> = new Map();
   #serving: ServedConfig | undefined;
   #error: RejectedConfig | undefined;
 
@@ -98,16 +78,19 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
    * Serves the first configuration, as the boot policy says, and begins to follow the source. With nothing to serve it
    * returns all the same: what the source gives later is served then. Throws where the policy is to fail.
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    const starting = this.#start();
+    this.#following = starting.catch(() => undefined);
+    return starting;
+  }
+
+  async #start(): Promise<void> {
     const { boot, source, logger, watch } = this.#options;
     try {
-      const document = await this.#connection.read(
-        AbortSignal.any([this.#closing.signal, AbortSignal.timeout(bootMs)]),
-      );
-      this.#newest = document;
-      await this.#take(document);
+      this.#newest = await this.#connection.read(this.#closing.signal, bootMs);
+      await this.#take();
     } catch (error) {
-      if (boot === 'fail') throw error;
+      if (boot === 'fail' || this.#closing.signal.aborted) throw error;
       if (boot === 'last_good') await this.#serveLastGood();
       if (!this.#serving) logger.warn({ source, reason: errorMessage(error) }, 'nothing serves yet: not ready');
     }
@@ -142,17 +125,34 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   /** Calls that come while one is under way are answered by it. */
   reload(): Promise<ReloadEvent> {
     this.#reloading ??= (async () => {
-      const document = await this.read(this.#closing.signal);
-      this.#newest = document;
-      return this.#take(document);
+      this.#newest = await this.#readNewest();
+      return this.#take();
     })().finally(() => {
       this.#reloading = undefined;
     });
     return this.#reloading;
   }
 
+  /** What was read and what came by following may overtake each other: only what came alone is sure to be the newest. */
+  async #readNewest(): Promise<ConfigDocument> {
+    const started = performance.now();
+    try {
+      for (let tries = 1; ; tries++) {
+        const heard = this.#heard;
+        const document = await this.read(this.#closing.signal);
+        if (heard === this.#heard || !this.#newest) return document;
+        // It changes all the time, and is followed.
+        if (tries === 3) return this.#newest;
+      }
+    } catch (error) {
+      const durationSeconds = (performance.now() - started) / 1000;
+      if (!this.#closing.signal.aborted) this.#options.onReload?.({ result: 'load_error', durationSeconds });
+      throw error;
+    }
+  }
+
   read(signal: AbortSignal): Promise<ConfigDocument> {
-    return this.#connection.read(AbortSignal.any([signal, AbortSignal.timeout(readMs)]));
+    return this.#connection.read(signal, readMs);
   }
 
   check(content: ConfigContent): Promise<Snapshot> {
@@ -170,18 +170,22 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     this.#closing.abort(new HectorError('closed', 'Hector is shutting down.'));
     clearTimeout(this.#retry);
     await this.#following;
+    await this.#reloading?.catch(() => undefined);
     await this.#turn;
+    await this.#keeping;
     await this.#files?.[Symbol.asyncDispose]();
     await this.#options.provider[Symbol.asyncDispose]?.();
   }
 
   #follow(): void {
-    const until = new AbortController();
-    const signal = AbortSignal.any([this.#closing.signal, until.signal]);
+    const unfollow = new AbortController();
+    this.#unfollow = unfollow;
+    const signal = AbortSignal.any([this.#closing.signal, unfollow.signal]);
     const listening = (async () => {
       for await (const document of this.#connection.follow(signal)) {
         // The same again is a sign of life and no more.
         if (document.revision === this.#newest?.revision) continue;
+        this.#heard++;
         this.#newest = document;
         this.#inbox.offer(document);
       }
@@ -190,8 +194,8 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
       for (;;) {
         const arrival = await this.#inbox.take(signal);
         if (!arrival) return;
-        await this.#takeSettled(arrival.document, arrival.since, signal);
-        if (!this.#options.watch && this.#serving && !this.#serving.last_good) until.abort();
+        // What it was refused for has been told, in the log and in the status.
+        await this.#take({ since: arrival.since, signal }).catch(() => this.#inbox.hasten(afterRejectionMs));
       }
     })();
     this.#following = Promise.all([listening, taking]);
@@ -202,30 +206,22 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     if (this.#newest && !this.#closing.signal.aborted) this.#inbox.offer(this.#newest);
   }
 
-  async #takeSettled(document: ConfigDocument, since: number, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#take(document, { since, signal });
-    } catch {
-      // It has been told, in the log and in the status.
-      this.#inbox.hasten(afterRejectionMs);
-    }
-  }
-
-  /** One document from text to swap. Throws what was wrong with it, after that has been told. */
-  #take(document: ConfigDocument, watched?: { since: number; signal: AbortSignal }): Promise<ReloadEvent> {
-    const taken = this.#turn.then(() => this.#serve(document, watched));
+  /** The newest document from text to swap, one at a time. Throws what was wrong with it, after that has been told. */
+  #take(watched?: Watched): Promise<ReloadEvent> {
+    const taken = this.#turn.then(() => this.#serve(this.#newest as ConfigDocument, watched));
     this.#turn = taken.catch(() => undefined);
     return taken;
   }
 
-  async #serve(document: ConfigDocument, watched?: { since: number; signal: AbortSignal }): Promise<ReloadEvent> {
+  async #serve(document: ConfigDocument, watched?: Watched): Promise<ReloadEvent> {
     this.#closing.signal.throwIfAborted();
     clearTimeout(this.#retry);
     const started = performance.now();
     const durationSeconds = () => (performance.now() - started) / 1000;
+    let snapshot: Snapshot | undefined;
     try {
       this.#refuseNothing(document);
-      const snapshot = await this.#options.load(document);
+      snapshot = await this.#options.load(document);
       const swapped = await this.#swap(document, snapshot);
       const event: ReloadEvent = {
         result: swapped ? 'success' : 'noop',
@@ -236,40 +232,32 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
       return event;
     } catch (error) {
       if (this.#closing.signal.aborted) throw error;
-      if (watched && this.#mayBePartial(document, error) && (await this.#superseded(watched.signal))) throw error;
-      this.#rejected(document, error, durationSeconds());
+      const superseded = watched && mayBePartial(document, error) && this.#inbox.fills(partialMs, watched.signal);
+      if (!(await superseded) && !this.#closing.signal.aborted)
+        this.#rejected(document, error, durationSeconds(), snapshot);
       throw error;
     }
   }
 
-  /** An empty document is more likely an accident than the wish to serve nothing of what was there. */
-  #refuseNothing({ text, entries, missing, folder }: ConfigDocument): void {
-    const { allowEmpty, source } = this.#options;
-    const nothing = missing || (!entries && text.trim() === '') || entries?.size === 0;
+  #refuseNothing(document: ConfigDocument): void {
+    const { folder, missing } = document;
     // A local file that is empty from the start asks for the defaults.
-    if (!nothing || allowEmpty || (!this.#serving && folder !== undefined && !missing)) return;
-    const what = missing ? `There is no configuration at ${source}` : `The configuration ${source} is empty`;
-    const then = this.#serving ? ', so what served before it goes on' : '';
-    throw new HectorError(
-      missing ? 'config_missing' : 'config_empty',
-      `${what}${then}. Write one, or set config.allow_empty if the defaults are to be served.`,
-    );
+    if (this.#options.allowEmpty || (!this.#serving && folder !== undefined && !missing)) return;
+    const error = emptiness(document, this.#serving !== undefined);
+    if (error) throw error;
   }
 
   async #swap(document: ConfigDocument, snapshot: Snapshot): Promise<boolean> {
     const serving = this.#serving;
     const same = serving?.hash === snapshot.hash;
     const generation = same ? serving.generation : await this.#options.apply(snapshot);
-    this.#serving = {
-      revision: document.revision,
-      content_hash: contentHash(document),
-      hash: snapshot.hash,
-      generation,
-      at: same ? serving.at : new Date().toISOString(),
-      last_good: false,
-      restart_required: same ? serving.restart_required : this.#options.restartRequired(snapshot),
-    };
+    const { at, restart_required } = same ? serving : this.#fresh(snapshot);
+    this.#serving = { ...identity(document, snapshot), generation, at, last_good: false, restart_required };
     return !same;
+  }
+
+  #fresh(snapshot: Snapshot) {
+    return { at: new Date().toISOString(), restart_required: this.#options.restartRequired(snapshot) };
   }
 
   #served(document: ConfigDocument, snapshot: Snapshot, event: ReloadEvent): void {
@@ -278,7 +266,9 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     const mended = this.#error !== undefined;
     this.#error = undefined;
     this.#retries.reset();
-    this.#files?.set(snapshot.files);
+    this.#followFiles(snapshot.files);
+    // Followed for want of something to serve, and now there is something.
+    if (!this.#options.watch) this.#unfollow?.abort();
     onReload?.(event);
     const ms = Math.round(event.durationSeconds * 1000);
     const fields = { source: document.source, revision, hash: hash.slice(0, 12), generation, ms };
@@ -287,79 +277,56 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     else logger.debug(fields, 'the configuration has not changed in what it says');
     if (event.result === 'success' && restart_required.length > 0)
       logger.warn({ settings: restart_required }, 'some settings take effect when Hector is started anew');
-    void lastGood?.keep(document);
+    this.#keeping = lastGood?.keep(document);
     this.#changed();
   }
 
-  #rejected(document: ConfigDocument, error: unknown, durationSeconds: number): void {
-    const { logger, onReload, source } = this.#options;
-    const refused = error instanceof ConfigError;
-    const issues = refused ? error.issues : [];
-    const built = issues.some(({ rule }) => rule === 'build');
-    const rejected: RejectedConfig = {
-      revision: document.revision,
-      content_hash: contentHash(document),
-      code: built ? 'build' : (errorCode(error) ?? 'unexpected'),
-      message: errorMessage(error),
-      issues,
-      at: new Date().toISOString(),
-    };
+  #rejected(document: ConfigDocument, error: unknown, durationSeconds: number, snapshot?: Snapshot): void {
+    const { logger, onReload, source, boot } = this.#options;
+    const { rejected, result, mayMend, unforeseen, files } = refusalOf(document, error, snapshot);
     const known = this.#error;
-    const news = known?.content_hash !== rejected.content_hash || known.message !== rejected.message;
-    if (news) this.#error = rejected;
+    const sameContent = known?.content_hash === rejected.content_hash;
+    const news = !sameContent || known.message !== rejected.message;
+    if (!sameContent) this.#retries.reset();
+    this.#error = news ? rejected : { ...known, revision: rejected.revision };
     // Where the policy is to fail, whoever asked for the start tells it.
-    if (news && (this.#serving || this.#options.boot !== 'fail')) {
+    if (news && (this.#serving || boot !== 'fail')) {
       const fields = { source, revision: rejected.revision, code: rejected.code, reason: rejected.message };
       const then = this.#serving ? 'what serves now goes on' : 'nothing serves yet';
-      logger.error(
-        errorCode(error) === undefined ? { ...fields, err: error } : fields,
-        `refused a configuration: ${then}`,
-      );
+      logger.error(unforeseen ? { ...fields, err: error } : fields, `refused a configuration: ${then}`);
     }
-    const definite = (refused && !issues.some(({ rule }) => outside.has(rule))) || isEmptiness(error);
-    const result = refused || isEmptiness(error) ? 'rejected' : 'load_error';
     onReload?.({ result, durationSeconds });
     // Most of what a document refers to is known even when it cannot be served.
-    if (refused) this.#files?.set(error.files);
-    if (!definite) this.#retryLater();
-    if (news) this.#changed();
+    if (files) this.#followFiles(files);
+    if (mayMend) this.#retryLater();
+    if (news || known?.revision !== rejected.revision) this.#changed();
   }
 
+  /** Nobody asks for a second try where the source is not followed. */
   #retryLater(): void {
     clearTimeout(this.#retry);
-    if (!this.#closing.signal.aborted) this.#retry = setTimeout(() => this.#again(), this.#retries.next());
+    const { watch } = this.#options;
+    const followed = watch || !this.#serving || this.#serving.last_good;
+    if (followed && !this.#closing.signal.aborted) this.#retry = setTimeout(() => this.#again(), this.#retries.next());
   }
 
-  #mayBePartial({ folder }: ConfigDocument, error: unknown): boolean {
-    if (folder === undefined) return false;
-    return isEmptiness(error) || (error instanceof ConfigError && error.issues.some(({ rule }) => rule === 'syntax'));
-  }
-
-  /** Whether another document comes in the time that a write may take. */
-  async #superseded(signal: AbortSignal): Promise<boolean> {
-    const deadline = performance.now() + partialMs;
-    while (this.#inbox.empty && performance.now() < deadline && !signal.aborted)
-      await sleep(20, undefined, { signal }).catch(() => undefined);
-    return !this.#inbox.empty;
+  /** Told the same twice, a follower that sees a file otherwise than the loader does would have it loaded for ever. */
+  #followFiles(files: ReadonlyMap<string, string>): void {
+    const known = this.#knownFiles;
+    if (files.size === known.size && [...files].every(([path, hash]) => known.get(path) === hash)) return;
+    this.#knownFiles = files;
+    this.#files?.set(files);
   }
 
   async #serveLastGood(): Promise<void> {
-    const { lastGood, source, logger, load, apply, restartRequired } = this.#options;
+    const { lastGood, source, logger, load, apply } = this.#options;
     try {
       const document = await lastGood?.read(source);
       if (!document) return;
       const snapshot = await load(document);
       const generation = await apply(snapshot);
-      this.#serving = {
-        revision: document.revision,
-        content_hash: contentHash(document),
-        hash: snapshot.hash,
-        generation,
-        at: new Date().toISOString(),
-        last_good: true,
-        restart_required: restartRequired(snapshot),
-      };
-      this.#files?.set(snapshot.files);
+      this.#serving = { ...identity(document, snapshot), generation, last_good: true, ...this.#fresh(snapshot) };
+      this.#followFiles(snapshot.files);
       logger.warn(
         { source, revision: document.revision, file: lastGood?.path },
         'the last good configuration serves until the source has one',
@@ -375,7 +342,6 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   }
 }
 
-function isEmptiness(error: unknown): boolean {
-  const code = errorCode(error);
-  return code === 'config_empty' || code === 'config_missing';
+function identity(document: ConfigDocument, { hash }: Snapshot) {
+  return { revision: document.revision, content_hash: contentHash(document), hash };
 }

@@ -7,16 +7,30 @@ import { HectorError } from '../errors.ts';
 export function agentOrder(uses: ReadonlyMap<string, readonly string[]>): readonly string[] {
   const order: string[] = [];
   const state = new Map<string, 'open' | 'done'>();
-  const visit = (name: string, path: readonly string[]): void => {
-    if (state.get(name) === 'done' || !uses.has(name)) return;
+  /** From the one that is looked at to the one that it is looked at for, each with those it uses that are left. */
+  const open: { readonly name: string; readonly left: Iterator<string> }[] = [];
+  const enter = (name: string): void => {
+    const used = uses.get(name);
+    if (!used || state.get(name) === 'done') return;
     if (state.get(name) === 'open') {
-      throw new HectorError('agent_cycle', `Agents use each other in a circle: ${[...path, name].join(' → ')}.`);
+      const circle = [...open.map((each) => each.name), name];
+      throw new HectorError('agent_cycle', `Agents use each other in a circle: ${circle.join(' → ')}.`);
     }
     state.set(name, 'open');
-    for (const used of uses.get(name) ?? []) visit(used, [...path, name]);
-    state.set(name, 'done');
-    order.push(name);
+    open.push({ name, left: used.values() });
   };
-  for (const name of uses.keys()) visit(name, []);
+  for (const name of uses.keys()) {
+    enter(name);
+    for (let last = open.at(-1); last; last = open.at(-1)) {
+      const next = last.left.next();
+      if (!next.done) {
+        enter(next.value);
+        continue;
+      }
+      open.pop();
+      state.set(last.name, 'done');
+      order.push(last.name);
+    }
+  }
   return order;
 }

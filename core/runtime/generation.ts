@@ -42,7 +42,7 @@ export interface RetireOptions {
   readonly drainMs: number;
   /** How long work may take to end after it was told to; what is still running then is cut. */
   readonly abortMs: number;
-  /** Ends the drain early. */
+  /** Ends the drain early; its reason is what the work is told, where it is a sentence of ours. */
   readonly hurry?: AbortSignal;
 }
 
@@ -106,12 +106,15 @@ export class Generation {
   async retire(options: RetireOptions): Promise<readonly string[]> {
     if (this.#retired) throw new Error(`Generation ${this.id} is retired already`);
     this.#retired = true;
-    if (!(await this.#drained(options.drainMs, options.hurry))) {
+    const { drainMs, hurry } = options;
+    if (!(await this.#drained(drainMs, hurry))) {
       this.#abort.abort(
-        new HectorError(
-          'drain_deadline',
-          'The configuration was replaced and the time to finish on the old one is over.',
-        ),
+        hurry?.reason instanceof HectorError
+          ? hurry.reason
+          : new HectorError(
+              'drain_deadline',
+              'The configuration was replaced and the time to finish on the old one is over.',
+            ),
       );
       await this.#drained(options.abortMs);
     }

@@ -3,8 +3,8 @@ import { errorMessage, HectorError } from '../errors.ts';
 import { type ExtensionPoints, type PointName, points } from '../extension/points.ts';
 import type { Logger } from '../logger.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
-import type { ResourcePool } from './resource-pool.ts';
-import type { Scope } from './scope.ts';
+import type { Holdings } from './holdings.ts';
+import type { Opened, Pooled } from './pooled.ts';
 
 /** What an instance must be able to do: what is checked of the objects that plugins return. */
 const methods: Readonly<Record<PointName, readonly string[]>> = {
@@ -21,21 +21,20 @@ export interface InstanceRequest<P extends PointName> {
   readonly registered: RegisteredExtension<P>;
   /** Its place in the configuration: `llms.default`. */
   readonly place: string;
-  readonly options: unknown;
+  readonly options: object;
   /** What else the instance is made from: the keys of the instances that it uses. */
   readonly madeFrom?: readonly string[];
+  /** The instances that it uses: they stay open for as long as it does. */
+  readonly uses?: readonly Instance<PointName>[];
   context(): ExtensionPoints[P]['context'];
   /** Applied once, to the new instance. */
   wrap?(instance: ExtensionPoints[P]['instance']): ExtensionPoints[P]['instance'];
 }
 
-export interface Instance<P extends PointName> {
-  /** Equal keys mean that the instance is the same. */
-  readonly key: string;
-  readonly value: ExtensionPoints[P]['instance'];
-}
+/** Equal keys mean that the instance is the same. */
+export type Instance<P extends PointName> = Pooled<ExtensionPoints[P]['instance']>;
 
-interface Deadlines {
+export interface Deadlines {
   readonly createMs: number;
   readonly disposeMs: number;
 }
@@ -47,69 +46,95 @@ interface Deadlines {
  * has let go, what it throws is told with its name, and one that hangs is given up.
  */
 export class Instances {
-  readonly #pool: ResourcePool;
-  readonly #scope: Scope;
+  readonly #holdings: Holdings;
   readonly #logger: Logger;
   readonly #deadlines: Deadlines;
 
-  constructor(pool: ResourcePool, scope: Scope, logger: Logger, deadlines: Deadlines) {
-    this.#pool = pool;
-    this.#scope = scope;
+  constructor(holdings: Holdings, logger: Logger, deadlines: Deadlines) {
+    this.#holdings = holdings;
     this.#logger = logger;
     this.#deadlines = deadlines;
   }
 
-  async take<P extends PointName>(request: InstanceRequest<P>): Promise<Instance<P>> {
-    const { registered, place, options, madeFrom = [] } = request;
+  take<P extends PointName>(request: InstanceRequest<P>): Promise<Instance<P>> {
+    const { registered, place, options, madeFrom = [], uses = [] } = request;
     const { extension, plugin } = registered;
-    const key = `${place}#${hashOf([plugin.name, extension.point, extension.name, options, madeFrom])}`;
-    const resource = await this.#pool.take(key, () => this.#create(request));
-    this.#scope.defer(() => resource.release());
-    return { key, value: resource.value.instance };
+    const key = `${place}#${hashOf([plugin.name, extension.point, extension.name, digestOf(options), madeFrom])}`;
+    return this.#holdings.take(key, () => open(request, this.#logger, this.#deadlines), uses);
   }
 
-  async #create<P extends PointName>(request: InstanceRequest<P>) {
-    const { registered, place, options, wrap } = request;
-    const { extension, plugin } = registered;
-    const who = `the ${points[extension.point].noun} "${extension.name}" of the plugin "${plugin.name}"`;
-    const { createMs, disposeMs } = this.#deadlines;
+  /** Holds an instance that an earlier generation holds; `false` where that has been closed. */
+  carry(instance: Instance<PointName>): boolean {
+    return this.#holdings.carry(instance);
+  }
+}
 
-    const creating = Promise.resolve().then(() => extension.create(options as never, request.context()));
-    const created = await within(creating, createMs).catch((error: unknown) => {
-      if (error === late) {
-        // Should it come after all, nobody will use it.
-        creating.then(
-          (instance) => (instance as Partial<AsyncDisposable> | undefined)?.[Symbol.asyncDispose]?.(),
-          () => undefined,
-        );
-        throw new HectorError('plugin_hangs', `${who} did not come up within ${createMs / 1000} s.`);
-      }
-      const origin = plugin.name.startsWith('hector/') ? '' : ` (${who})`;
-      throw new HectorError('plugin_failed', `${errorMessage(error)}${origin}`, { cause: error });
-    });
+/** Options are frozen, so what has been hashed once need not be again. */
+const digests = new WeakMap<object, string>();
 
-    const missing = methods[extension.point].find(
-      (name) => typeof (created as unknown as Record<string, unknown> | null)?.[name] !== 'function',
-    );
-    if (missing !== undefined) {
-      throw new HectorError(
-        'plugin_contract',
-        `${who} returned something without a method "${missing}". That is an error of the plugin.`,
+export function digestOf(options: object): string {
+  const known = digests.get(options) ?? hashOf(options);
+  digests.set(options, known);
+  return known;
+}
+
+async function open<P extends PointName>(
+  request: InstanceRequest<P>,
+  logger: Logger,
+  { createMs, disposeMs }: Deadlines,
+): Promise<Opened<ExtensionPoints[P]['instance']>> {
+  const { registered, place, options, wrap } = request;
+  const { extension, plugin } = registered;
+  const who = `the ${points[extension.point].noun} "${extension.name}" of the plugin "${plugin.name}"`;
+
+  const creating = (async () => extension.create(options as never, request.context()))();
+  const created = await within(creating, createMs).catch((error: unknown) => {
+    if (error === late) {
+      // Should it come after all, nobody will use it.
+      creating.then(
+        (instance) => (instance as Partial<AsyncDisposable> | undefined)?.[Symbol.asyncDispose]?.(),
+        () => undefined,
       );
+      throw new HectorError('plugin_hangs', `${who} did not come up within ${createMs / 1000} s.`);
     }
-    const instance = wrap ? wrap(created) : created;
-    return {
-      instance,
-      [Symbol.asyncDispose]: async () => {
-        try {
-          await within(Promise.resolve(created[Symbol.asyncDispose]?.()), disposeMs);
-        } catch (error) {
-          const err = error === late ? new Error(`not closed within ${disposeMs / 1000} s`) : error;
-          this.#logger.error({ err, plugin: plugin.name, instance: place }, 'an instance was not closed cleanly');
-        }
-      },
-    };
+    const origin = plugin.name.startsWith('hector/') ? '' : ` (${who})`;
+    throw new HectorError('plugin_failed', `${errorMessage(error)}${origin}`, { cause: error });
+  });
+
+  const missing = methods[extension.point].find(
+    (name) => typeof (created as unknown as Record<string, unknown> | null)?.[name] !== 'function',
+  );
+  if (missing !== undefined) {
+    throw new HectorError(
+      'plugin_contract',
+      `${who} returned something without a method "${missing}". That is an error of the plugin.`,
+    );
   }
+  const value = wrap ? wrap(created) : created;
+  return typeof created[Symbol.asyncDispose] === 'function'
+    ? { value, close: closing(created, plugin.name, place, logger, disposeMs) }
+    : { value };
+}
+
+/**
+ * Outside of `open`, so that nothing of the request lives on with it: an instance that is carried over from generation to
+ * generation must not keep the first one's configuration.
+ */
+function closing(
+  created: Partial<AsyncDisposable>,
+  plugin: string,
+  place: string,
+  logger: Logger,
+  disposeMs: number,
+): () => Promise<void> {
+  return async () => {
+    try {
+      await within(Promise.resolve(created[Symbol.asyncDispose]?.()), disposeMs);
+    } catch (error) {
+      const err = error === late ? new Error(`not closed within ${disposeMs / 1000} s`) : error;
+      logger.error({ err, plugin, instance: place }, 'an instance was not closed cleanly');
+    }
+  };
 }
 
 const late = Symbol('late');

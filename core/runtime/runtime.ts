@@ -98,7 +98,12 @@ export class Runtime<S> {
     const [oldest] = waiting;
     if (waiting.length <= maxDraining || !oldest) return;
     logger.warn({ generation: oldest[0].id, maxDraining }, 'too many generations drain at once: the oldest is ended');
-    oldest[1].hurry.abort();
+    oldest[1].hurry.abort(
+      new HectorError(
+        'too_many_draining',
+        `The configuration was replaced so often that work on more than ${maxDraining} old ones was left, and this was the oldest.`,
+      ),
+    );
     onExpired?.(oldest[0]);
   }
 }

@@ -70,7 +70,8 @@ function toolsOf(config: HectorConfig, agent: AgentConfig): string {
   return tools.length > 0 ? tools.join(', ') : 'none';
 }
 
-function urlOf({ server }: HectorConfig, name: string, { visibility }: AgentConfig): string {
+function urlOf({ server }: HectorConfig, name: string, { enabled, visibility }: AgentConfig): string {
+  if (!enabled) return '(disabled)';
   if (visibility === 'private') return '(only for other agents)';
   const origin = server.public_url?.replace(/\/+$/, '') ?? `http://${reachableHost(server.host)}:${server.port}`;
   return `${origin}/agents/${name}`;

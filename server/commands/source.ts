@@ -100,8 +100,8 @@ export async function openSource(
     if (known?.document.revision === document.revision && contentHash(known.document) === contentHash(document))
       return known.snapshot;
     const current = environment();
-    const options = loadOptions(document, current);
-    if (!remote) return loadSnapshot(document, { ...options, overrides: [...overrides, ...options.overrides] });
+    const options = loadOptions(document, current, overrides);
+    if (!remote) return loadSnapshot(document, options);
     const now = await readLocal(path);
     if (path !== undefined) files.set(resolve(path), now.revision);
     return loadSnapshot(document, { ...options, local: now });
@@ -134,7 +134,7 @@ export async function openSource(
       const current = environment();
       if (!remote) return loadFirst(local);
       const nothing = { text: '', source, revision: 'none' };
-      return loadSnapshot(nothing, { ...loadOptions(nothing, current), local });
+      return loadSnapshot(nothing, { ...loadOptions(nothing, current, overrides), local });
     },
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]?.();

@@ -7,15 +7,17 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { cases } from './cases.ts';
+import { cases as requestCases } from './cases.ts';
 import { NotRunnable, pinLoad } from './process.ts';
+import { reloadCases } from './reload-cases.ts';
 import { type CaseResult, json, machine, text } from './report.ts';
 import { type BenchOptions, run } from './stage.ts';
 
+const cases = [...requestCases, ...reloadCases];
 const root = path.resolve(import.meta.dirname, '../..');
 const usage = `npm run bench -- [--quick] [--only ${cases.map(({ name }) => name).join(',')}] [--json FILE] [--no-build] [--cli FILE] [--profile FOLDER]
 
-${cases.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join('\n')}
+${cases.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')}
 
   --quick     short rounds: to see that it works, not what it costs
   --no-build  measure dist/ as it is
@@ -37,10 +39,12 @@ function options() {
     },
   });
   const only = values.only?.split(',').map((name) => name.trim());
-  const unknown = only?.find((name) => !cases.some((one) => one.name === name));
+  // `reload` is also all that begins with it.
+  const isMeant = (name: string, one: string) => one === name || one.startsWith(`${name}-`);
+  const unknown = only?.find((name) => !cases.some((one) => isMeant(name, one.name)));
   if (unknown !== undefined)
     throw new Error(`no case is named "${unknown}"; there are ${cases.map(({ name }) => name).join(', ')}`);
-  return { ...values, chosen: cases.filter(({ name }) => only?.includes(name) ?? true) };
+  return { ...values, chosen: cases.filter((one) => only?.some((name) => isMeant(name, one.name)) ?? true) };
 }
 
 function build(): void {
@@ -67,8 +71,8 @@ async function main(): Promise<void> {
   const cli = values.cli === undefined ? path.join(root, 'dist/server/cli.js') : path.resolve(values.cli);
   if (values.profile !== undefined) mkdirSync(values.profile, { recursive: true });
   const lengths = values.quick
-    ? { rounds: 2, seconds: 1, streams: 1_000, streamSeconds: 6 }
-    : { rounds: 5, seconds: 3, streams: 1_000, streamSeconds: 20 };
+    ? { rounds: 2, seconds: 1, streams: 1_000, streamSeconds: 6, reloads: 3, writes: 20 }
+    : { rounds: 5, seconds: 3, streams: 1_000, streamSeconds: 20, reloads: 20, writes: 200 };
   const bench: BenchOptions = {
     ...lengths,
     cli,

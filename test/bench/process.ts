@@ -151,6 +151,8 @@ function healthy(origin: string): Promise<boolean> {
   });
 }
 
+const readyMs = 60_000;
+
 /** A streamed answer occupies a connection to the model until it ends, so there must be one for each stream. */
 const maxConnections = 1_000;
 
@@ -183,30 +185,47 @@ function configuration(port: number, agents: Readonly<Record<string, string>>): 
   });
 }
 
-/** Hector on the server's core, and the milliseconds from its start to the first 200 of /health. */
+export interface RunningHector extends Running {
+  /** Milliseconds from its start to the first 200 of /health. */
+  readonly readyAfter: number;
+  readonly port: number;
+  /** Its configuration, which it follows if it was told to. */
+  readonly config: string;
+}
+
+/** Hector on the server's core. */
 export async function startHector(
-  { cli, profile }: HectorOptions,
+  options: HectorOptions,
   agents: Readonly<Record<string, string>>,
-): Promise<Running & { readonly readyAfter: number }> {
+): Promise<RunningHector> {
+  return serve(options, (port) => configuration(port, agents));
+}
+
+/** The same with any configuration, and more of the command line. */
+export async function serve(
+  { cli, profile }: HectorOptions,
+  text: (port: number) => string,
+  args: readonly string[] = [],
+): Promise<RunningHector> {
   const port = await freePort();
   const config = path.join(folder, `hector-${port}.yaml`);
   const log = path.join(folder, `hector-${port}.log`);
-  writeFileSync(config, configuration(port, agents));
+  writeFileSync(config, text(port));
   const output = openSync(log, 'w');
   const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
   const began = performance.now();
-  const child = start(cores?.server, [...flags, cli, 'serve', '--config', config], ['ignore', output, output]);
+  const child = start(cores?.server, [...flags, cli, 'serve', '--config', config, ...args], ['ignore', output, output]);
   closeSync(output);
   const origin = `http://127.0.0.1:${port}`;
   const said = () => `; it said: ${readFileSync(log, 'utf8').trim().slice(-1_500) || 'nothing'}`;
   while (!(await healthy(origin))) {
     const code = child.exitCode ?? child.signalCode;
     if (code !== null) throw new NotRunnable(`hector serve ended with ${code}${said()}`);
-    if (performance.now() - began > 20_000) {
+    if (performance.now() - began > readyMs) {
       await stop(child);
-      throw new NotRunnable(`hector serve was not healthy within 20 s${said()}`);
+      throw new NotRunnable(`hector serve was not healthy within ${readyMs / 1_000} s${said()}`);
     }
     await sleep(2);
   }
-  return { ...running(child, origin, said), readyAfter: performance.now() - began };
+  return { ...running(child, origin, said), readyAfter: performance.now() - began, port, config };
 }

@@ -1,4 +1,4 @@
-import { type HectorOptions, type Running, startHector } from './process.ts';
+import { type HectorOptions, type Running, type RunningHector, serve, startHector } from './process.ts';
 import type { CaseResult } from './report.ts';
 
 export interface BenchOptions extends HectorOptions {
@@ -7,6 +7,10 @@ export interface BenchOptions extends HectorOptions {
   /** How long the paced streams go on. */
   readonly streamSeconds: number;
   readonly streams: number;
+  /** Changes of the configuration in one measurement. */
+  readonly reloads: number;
+  /** Writes to each store. */
+  readonly writes: number;
 }
 
 export type Measured = Omit<CaseResult, 'name' | 'title'>;
@@ -15,7 +19,10 @@ export type Measured = Omit<CaseResult, 'name' | 'title'>;
 export interface Stage {
   readonly options: BenchOptions;
   use<T extends Running>(starting: Promise<T>): Promise<T>;
-  hector(agents: Readonly<Record<string, string>>): ReturnType<typeof startHector>;
+  /** Hector with agents that each have a model of their own. */
+  hector(agents: Readonly<Record<string, string>>): Promise<RunningHector>;
+  /** Hector with any configuration, which it follows. */
+  watching(text: (port: number) => string): Promise<RunningHector>;
 }
 
 export interface Case {
@@ -32,7 +39,13 @@ export async function run({ name, title, run: measure }: Case, options: BenchOpt
     return started;
   };
   try {
-    return { name, title, ...(await measure({ options, use, hector: (agents) => use(startHector(options, agents)) })) };
+    const stage: Stage = {
+      options,
+      use,
+      hector: (agents) => use(startHector(options, agents)),
+      watching: (text) => use(serve(options, text, ['--watch'])),
+    };
+    return { name, title, ...(await measure(stage)) };
   } finally {
     await Promise.all(running.map((one) => one.stop()));
   }

@@ -30,6 +30,8 @@ describe('announcing in etcd', { skip: etcdMissing }, () => {
         keepaliveMs: 10_000, timeoutMs: 5_000, logger: silentLogger }).announce('${othersKey}', 'alive');
     `;
     other = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { stdio: 'ignore' });
+    // Its lease is not to be taken for one of ours.
+    await until(async () => (await etcd.ctl('get', othersKey)) !== '', aBeatMs);
   });
   after(async () => {
     other.kill('SIGKILL');

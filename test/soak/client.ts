@@ -29,11 +29,13 @@ interface RpcAnswer {
 export class Client implements AsyncDisposable {
   readonly #url: string;
   readonly #ledger: Ledger;
-  readonly #dispatcher = new Agent();
+  readonly #dispatcher: Agent;
 
-  constructor(url: string, ledger: Ledger) {
+  /** No more requests than there are connections are ever under way. */
+  constructor(url: string, ledger: Ledger, connections: number) {
     this.#url = url;
     this.#ledger = ledger;
+    this.#dispatcher = new Agent({ connections });
   }
 
   async send(agent: AgentName, wish: Wish): Promise<void> {

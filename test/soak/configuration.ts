@@ -20,6 +20,7 @@ llms:
 agents:
 ${agents.map((name) => agentOf(name, name === 'changing' ? stamp : steadyStamp)).join('')}server:
   drain_timeout: ${drain ? '10m' : '1ms'}
+  limits: { max_running_tasks: 1000 }
 storage:
   inmemory: { max_tasks: 200, max_sessions: 200 }
 `;

@@ -43,6 +43,8 @@ export interface StreamsOptions {
 }
 
 export interface Streams extends Ongoing {
+  /** Whether all of them have been begun. */
+  readonly complete: boolean;
   /** How many revisions were replaced while a stream ran: the fewest of all that ended while there were reloads. */
   readonly fewestReloads: number | undefined;
   readonly ended: number;
@@ -58,6 +60,7 @@ export function longStreams({ client, ledger, count, seconds, betweenReloads }: 
   const stopping = new AbortController();
   const overlaps: number[] = [];
   let ended = 0;
+  let begun = 0;
 
   const group = async (number: number) => {
     const size = Math.floor((count + number) / groups);
@@ -65,7 +68,7 @@ export function longStreams({ client, ledger, count, seconds, betweenReloads }: 
     while (!stopping.signal.aborted && size > 0) {
       const streams: Promise<void>[] = [];
       await betweenReloads(async () => {
-        const begun = Array.from({ length: size }, (_, index) => {
+        const beginning = Array.from({ length: size }, (_, index) => {
           return new Promise<void>((resolve) => {
             const before = ledger.confirmed;
             const stream = client.stream(agents[index % 2] ?? agents[0], wish, resolve);
@@ -78,13 +81,17 @@ export function longStreams({ client, ledger, count, seconds, betweenReloads }: 
             );
           });
         });
-        await Promise.all(begun);
+        await Promise.all(beginning);
       });
+      begun += streams.length;
       await Promise.all(streams);
     }
   };
   const running = Promise.all(Array.from({ length: groups }, (_, number) => group(number)));
   return {
+    get complete() {
+      return begun >= count;
+    },
     get fewestReloads() {
       return overlaps.length === 0 ? undefined : Math.min(...overlaps);
     },

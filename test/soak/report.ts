@@ -36,6 +36,7 @@ export interface Report {
 }
 
 const MB = 1e6;
+const longRun = 200;
 
 /** Everything that is wrong with what was seen, a sentence each. Nothing: the rules hold. */
 export function verdict(report: Report): readonly string[] {
@@ -65,7 +66,7 @@ export function verdict(report: Report): readonly string[] {
 }
 
 /** Growth from the reload that is the mark to the last one, and from before the load to after it. */
-function leaks({ measurements, measureAt, idle }: Report): string[] {
+function leaks({ reloads, measurements, measureAt, idle }: Report): string[] {
   const wrong: string[] = [];
   const flat = (what: string, before: number, after: number, slack: number) => {
     if (after > before + slack) wrong.push(`${what} grew from ${before} to ${after}`);
@@ -77,9 +78,11 @@ function leaks({ measurements, measureAt, idle }: Report): string[] {
   const mark = measurements.get(measureAt);
   const last = [...measurements.values()].at(-1);
   if (mark && last) {
-    bytes('resident memory', mark.rss, last.rss);
+    // A short run is over before the process has all the memory that it works with.
+    if (reloads >= longRun) bytes('resident memory', mark.rss, last.rss);
     bytes('the heap', mark.heap, last.heap);
-    flat('file descriptors under load', mark.fileDescriptors, last.fileDescriptors, 25);
+    flat('sockets under load', mark.sockets, last.sockets, 15);
+    flat('other file descriptors under load', other(mark), other(last), 3);
     // The current one, those that drain, and those that were replaced a moment ago.
     flat('generations in memory under load', 12, last.generations, 0);
   }
@@ -92,6 +95,8 @@ function leaks({ measurements, measureAt, idle }: Report): string[] {
   flat('generations in memory', before.generations, after.generations, 2);
   return wrong;
 }
+
+const other = ({ fileDescriptors, sockets }: Measurement) => fileDescriptors - sockets;
 
 /** For a person. */
 export function summary(report: Report, wrong: readonly string[]): string {

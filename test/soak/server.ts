@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ConfigStatus } from '../../core/config/status.ts';
+import { configStatus, drained, metric } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { until } from '../support/until.ts';
 import { pluginFiles } from './configuration.ts';
@@ -52,24 +53,17 @@ export class Server implements AsyncDisposable {
     return new Server(hector, folder);
   }
 
-  async status(): Promise<ConfigStatus> {
-    const response = await fetch(`${this.hector.url}/api/config/status`);
-    return (await response.json()) as ConfigStatus;
+  status(): Promise<ConfigStatus> {
+    return configStatus(this.hector);
   }
 
-  /** The value of a metric, summed over the series whose labels have these texts in them. */
-  async metric(name: string, ...labels: readonly string[]): Promise<number> {
-    const text = await (await fetch(`${this.hector.url}/metrics`)).text();
-    const series = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-    if (series.length === 0) throw new Error(`There is no metric ${name}`);
-    return series
-      .filter((line) => labels.every((label) => line.includes(label)))
-      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  metric(name: string, ...labels: readonly string[]): Promise<number> {
+    return metric(this.hector, name, ...labels);
   }
 
   /** Once no replaced generation has work left. */
-  async drained(ms: number): Promise<void> {
-    await until(async () => (await this.status()).draining.length === 0, ms);
+  drained(): Promise<void> {
+    return drained(this.hector);
   }
 
   async measure(): Promise<Measurement> {

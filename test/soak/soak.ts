@@ -22,9 +22,11 @@ export interface SoakOptions {
   onProgress?(line: string): void;
 }
 
-/** Reloads until what is compared later has settled: code is compiled, caches and the task store are full. */
-const settledAfter = 50;
-const warmUp = 5;
+/** What later measurements are compared with is measured after so many reloads, */
+const markAt = 50;
+/** which are counted from when the load is complete and this time has passed: caches and the task store are full by then. */
+const rampSeconds = 10;
+const idleReloads = 5;
 
 /** Reloads under load, holds every answer against the rules, and measures what is left behind. */
 export async function soak(options: SoakOptions): Promise<Report> {
@@ -39,12 +41,12 @@ export async function soak(options: SoakOptions): Promise<Report> {
 
   const idle = await warmedUp(server, reloads, ledger);
   const measurements = new Map<number, Measurement>();
-  const measureAt = Math.min(settledAfter, Math.ceil(count / 3));
+  const measureAt = Math.min(markAt, Math.ceil(count / 3));
   let streamsEnded = 0;
   let fewestReloads: number | undefined;
   let problem: string | undefined;
   {
-    await using client = new Client(server.hector.url, ledger);
+    await using client = new Client(server.hector.url, ledger, options.concurrency + options.streams);
     const calling = callers(client, options.concurrency);
     const streams = longStreams({
       client,
@@ -54,11 +56,13 @@ export async function soak(options: SoakOptions): Promise<Report> {
       betweenReloads: (work) => reloads.between(work),
     });
     try {
+      const ramp = performance.now() + Math.min(rampSeconds, options.streamSeconds) * 1_000;
+      while (drain && (!streams.complete || performance.now() < ramp)) await reloads.next();
       for (let reload = 1; reload <= count; reload++) {
         await reloads.next();
         // Without a drain there is nothing more to be learnt from what follows the first streams that were cut.
         if (!drain && ledger.breaches.cut >= options.streams) break;
-        if (reload !== count && reload !== measureAt && reload % settledAfter !== 0) continue;
+        if (reload !== count && reload !== measureAt && reload % markAt !== 0) continue;
         const measurement = await reloads.between(() => server.measure());
         measurements.set(reload, measurement);
         onProgress?.(`${reload} reloads: ${JSON.stringify({ ...measurement, ...ledger.breaches })}`);
@@ -98,8 +102,8 @@ export async function soak(options: SoakOptions): Promise<Report> {
 /** Everything has been used once, and nothing is under way. */
 async function warmedUp(server: Server, reloads: Reloads, ledger: Ledger): Promise<Measurement> {
   {
-    await using client = new Client(server.hector.url, ledger);
-    for (let reload = 0; reload < warmUp; reload++) {
+    await using client = new Client(server.hector.url, ledger, 8);
+    for (let reload = 0; reload < idleReloads; reload++) {
       await reloads.next();
       const calling = callers(client, 8);
       await calling.stop();
@@ -109,6 +113,6 @@ async function warmedUp(server: Server, reloads: Reloads, ledger: Ledger): Promi
 }
 
 async function settled(server: Server): Promise<Measurement> {
-  await server.drained(60_000);
+  await server.drained();
   return server.measure();
 }

@@ -2,12 +2,6 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigProvider } from '../../core/extension/config-provider.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
-import consulPlugin from '../../providers/consul.ts';
-import etcdPlugin from '../../providers/etcd.ts';
-import zookeeperPlugin from '../../providers/zookeeper.ts';
-import { startConsul } from '../services/consul.ts';
-import { startEtcd } from '../services/etcd.ts';
-import { startZookeeper } from '../services/zookeeper.ts';
 import { createInstance, extensionContext } from '../support/extension.ts';
 import { localPart } from './configuration.ts';
 
@@ -22,22 +16,28 @@ export interface Store extends AsyncDisposable {
   write(document: string, folder: string): Promise<string>;
 }
 
+/** A real server of the store is started for it; what the others need is not even loaded. */
 export async function openStore(name: StoreName, first: string): Promise<Store> {
   switch (name) {
     case 'file':
       return fileStore(first);
     case 'consul': {
-      const consul = await startConsul();
-      return remoteStore({ name, plugin: consulPlugin, address: consul.address, key: 'soak', server: consul }, first);
+      const { startConsul } = await import('../services/consul.ts');
+      const { default: plugin } = await import('../../providers/consul.ts');
+      const server = await startConsul();
+      return remoteStore({ name, plugin, address: server.address, key: 'soak', server }, first);
     }
     case 'etcd': {
-      const etcd = await startEtcd();
-      return remoteStore({ name, plugin: etcdPlugin, address: etcd.url, key: 'soak', server: etcd }, first);
+      const { startEtcd } = await import('../services/etcd.ts');
+      const { default: plugin } = await import('../../providers/etcd.ts');
+      const server = await startEtcd();
+      return remoteStore({ name, plugin, address: server.url, key: 'soak', server }, first);
     }
     case 'zookeeper': {
+      const { startZookeeper } = await import('../services/zookeeper.ts');
+      const { default: plugin } = await import('../../providers/zookeeper.ts');
       const server = await startZookeeper();
-      const address = `127.0.0.1:${server.port}`;
-      return remoteStore({ name, plugin: zookeeperPlugin, address, key: '/soak', server }, first);
+      return remoteStore({ name, plugin, address: `127.0.0.1:${server.port}`, key: '/soak', server }, first);
     }
   }
 }
@@ -70,7 +70,17 @@ interface Remote {
   readonly server: AsyncDisposable;
 }
 
-async function remoteStore({ name, plugin, address, key, server }: Remote, first: string): Promise<Store> {
+async function remoteStore(remote: Remote, first: string): Promise<Store> {
+  const { name, address, key, server } = remote;
+  try {
+    return await writerOf(remote, first);
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw new Error(`${name} at ${address} does not take ${key}`, { cause: error });
+  }
+}
+
+async function writerOf({ name, plugin, address, key, server }: Remote, first: string): Promise<Store> {
   const provider = await createInstance<'config'>(plugin, { address, key }, extensionContext<'config'>());
   const write = provider.write?.bind(provider) as NonNullable<ConfigProvider['write']>;
   let revision = await write({ text: first }, undefined, AbortSignal.timeout(10_000));

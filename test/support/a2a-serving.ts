@@ -67,6 +67,7 @@ function contentsOf({ agents, server, authSchemes = {}, name, taskStore = {} }: 
       key,
       {
         type: 'test',
+        enabled: true,
         visibility: 'public',
         input_modes: ['text/plain'],
         output_modes: ['text/plain'],

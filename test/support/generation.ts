@@ -66,6 +66,7 @@ export function generation(parts: GenerationParts): Generation {
 function served(name: string, run: Agent['run']): ServedAgent {
   const config: AgentConfig = {
     type: 'test',
+    enabled: true,
     visibility: 'public',
     input_modes: [],
     output_modes: [],

@@ -15,6 +15,7 @@ export const Skill = Type.Object(
 
 /** What every agent has, of whatever kind: how it is shown and who may see it. */
 export const agentCommon = {
+  enabled: Type.Boolean({ default: true, description: 'false: not served, as if it were not there' }),
   name: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'Display name; default: the key' })),
   description: Type.Optional(Type.String({ description: 'What the agent is for, in its card' })),
   visibility: Type.Enum(['public', 'internal', 'private'], {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../../core/logger.ts';
 import { Generation, type GenerationContents } from '../../../core/runtime/generation.ts';
+import type { Opened } from '../../../core/runtime/pooled.ts';
 import { ResourcePool } from '../../../core/runtime/resource-pool.ts';
 import { Runtime } from '../../../core/runtime/runtime.ts';
 import { Scope } from '../../../core/runtime/scope.ts';
@@ -14,7 +15,7 @@ interface Wish {
   readonly broken?: boolean;
 }
 
-interface Handle extends AsyncDisposable {
+interface Handle {
   readonly dsn: string;
   open: boolean;
 }
@@ -35,18 +36,18 @@ function harness({ drainMs = 10_000, abortMs = 1_000, maxDraining = 8, drain = t
     async build(id, { dsn, reply, broken }) {
       const scope = new Scope();
       try {
-        const resource = await pool.take(`storage/${dsn}`, async (): Promise<Handle> => {
+        const resource = await pool.take(`storage/${dsn}`, async (): Promise<Opened<Handle>> => {
           await sleep(2);
           opened.push(dsn);
           const handle: Handle = {
             dsn,
             open: true,
-            async [Symbol.asyncDispose]() {
-              closed.push(dsn);
-              handle.open = false;
-            },
           };
-          return handle;
+          const close = async () => {
+            closed.push(dsn);
+            handle.open = false;
+          };
+          return { value: handle, close };
         });
         scope.defer(() => resource.release());
         if (broken) throw new Error('bad agent');

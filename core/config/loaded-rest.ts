@@ -1,0 +1,66 @@
+import type { Plugin } from '../plugin/definition.ts';
+import { deepFreeze, hashOf } from './canonical.ts';
+import { type ConfigFile, type FileHashes, hashFiles } from './config-files.ts';
+import type { Environment } from './environment.ts';
+import { Findings } from './findings.ts';
+import { inspect } from './inspect.ts';
+import { type FileContents, interpolate } from './interpolate.ts';
+import type { ConfigPath } from './issue.ts';
+import { folderIn } from './loaded-agent.ts';
+import { normalize } from './normalize.ts';
+import { applyOverrides, type Override } from './overrides.ts';
+import type { Pace } from './pace.ts';
+import { type Language, languageOf } from './plugins.ts';
+import type { NameUse } from './references.ts';
+import { checkStorage } from './references.ts';
+import type { ConfigMap, ConfigTree } from './tree.ts';
+import { type CompiledLanguage, compiledLanguage, validateInTurns } from './validate.ts';
+
+export interface RestOptions {
+  readonly builtins: readonly Plugin[];
+  readonly environment: Environment;
+  readonly overrides: readonly Override[];
+  readonly asksForSearch: boolean;
+  /** Of what is written in no text. */
+  readonly folder: string | undefined;
+  readonly contents: FileContents;
+  readonly hashes: FileHashes;
+  readonly pace: Pace;
+}
+
+/** Everything in a configuration but its agents. */
+export interface LoadedRest {
+  readonly tree: ConfigTree;
+  readonly findings: Findings;
+  /** Absent where a plugin is missing: what is in the tree is not checked then. */
+  readonly language: Language<CompiledLanguage> | undefined;
+  readonly root: ConfigMap;
+  readonly hash: string;
+  readonly uses: readonly NameUse[];
+  readonly optionFiles: readonly ConfigFile[];
+  readonly secrets: ReadonlySet<string>;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** From what is written outside of the agents to what it is. Names of agents are not checked yet. */
+export async function loadRest(tree: ConfigTree, options: RestOptions): Promise<LoadedRest> {
+  const { builtins, environment, asksForSearch, folder, contents, hashes, pace } = options;
+  const secrets = new Set<string>();
+  const files = new Map(environment.files);
+  const findings = new Findings(tree);
+  applyOverrides(tree, options.overrides, secrets);
+  await interpolate(tree, { environment, findings, secrets, files, contents });
+  const language = await languageOf(tree, { builtins, findings, compile: compiledLanguage });
+  const loaded = { tree, findings, language, root: tree.root, secrets, files };
+  if (!language) return { ...loaded, hash: '', uses: [], optionFiles: [] };
+
+  const { registry, compiled } = language;
+  normalize(tree, { registry, environment, findings, secrets, asksForSearch });
+  await validateInTurns(tree, compiled.rest, { findings, pace });
+  const folderOf = (path: ConfigPath) => folderIn(tree, path, folder);
+  const { uses, files: named } = inspect(tree, compiled.rest, { findings, secrets, folderOf });
+  const optionFiles = await hashFiles(named, files, hashes);
+  checkStorage(tree, findings);
+  deepFreeze(tree.root);
+  return { ...loaded, hash: hashOf([tree.root, optionFiles]), uses, optionFiles };
+}
