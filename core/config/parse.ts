@@ -94,6 +94,7 @@ function compose(text: string, depth: number): Document.Parsed {
     if (document) {
       document.errors.push({
         code: 'MULTIPLE_DOCS',
+        message: '',
         pos: [next.range[0], next.range[1]],
       } as (typeof document.errors)[number]);
       break;

@@ -8,6 +8,7 @@ import type { ConfigSettings } from '../../core/config/language/config.ts';
 import { loadSnapshot, type Override } from '../../core/config/load.ts';
 import { writeRevision } from '../../core/config/revisions.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
+import { HectorError } from '../../core/errors.ts';
 import type { ConfigContent, ConfigDocument, ConfigProvider } from '../../core/extension/config-provider.ts';
 import { type Logger, silentLogger } from '../../core/logger.ts';
 import { builtins } from '../../plugins/builtin.ts';
@@ -104,6 +105,7 @@ export async function openSource(
     if (!remote) return loadSnapshot(document, options);
     const now = await readLocal(path);
     if (path !== undefined) files.set(resolve(path), now.revision);
+    if (!settings.allow_empty) refuseEmptied(local, now);
     return loadSnapshot(document, { ...options, local: now });
   };
   const loadFirst = async (document: ConfigDocument): Promise<Snapshot> => {
@@ -140,6 +142,15 @@ export async function openSource(
       await provider[Symbol.asyncDispose]?.();
     },
   };
+}
+
+/** A file that is written in place is empty for a moment, and who may come in (`server.auth`) is among what it says. */
+function refuseEmptied(before: ConfigDocument, now: ConfigDocument): void {
+  if (now.text.trim() !== '' || before.text.trim() === '') return;
+  throw new HectorError(
+    'config_empty',
+    `The local file ${now.source} is empty, and it was not at the start. Write what it is to say, or start Hector without it.`,
+  );
 }
 
 /** The file that keeps what was served last; none where the configuration is a local file anyway. */

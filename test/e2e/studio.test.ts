@@ -198,17 +198,18 @@ for (const kind of [file, etcd]) {
       await using studio = await kind.start({ text: `${text('first')}server: { max_body_size: 2MiB }\n` });
       const { hector, source } = studio;
       const before = await get(studio);
+      const rest = 'server: { max_body_size: 2MiB }\n';
       const wrong = await put(
         studio,
-        'llms: { default: { provider: echo } }\nagents:\n  a: { llm: gpt }\n  b: { tols: [] }\n',
+        `${rest}llms: { default: { provider: echo } }\nagents:\n  a: { llm: gpt }\n  b: { tols: [] }\n`,
       );
-      assert.equal(wrong.status, 400);
+      assert.equal(wrong.status, 400, wrong.text);
       assert.deepEqual(
-        wrong.error.issues.map(({ path, line, column, file: where }) => [path.join('.'), where, line, column]),
+        wrong.error.issues.map(({ path, file: where, line, column }) => [path.join('.'), where, line, column]).sort(),
         [
-          ['agents.b.tols', source, 4, 8],
-          ['agents.a.llm', source, 3, 13],
-        ].sort((a, b) => Number(a[2]) - Number(b[2])),
+          ['agents.a.llm', source, 4, 13],
+          ['agents.b.tols', source, 5, 8],
+        ],
       );
       const syntax = await put(studio, 'agents: [');
       assert.equal(syntax.status, 400);

@@ -148,7 +148,12 @@ const keys: readonly Row[] = [
 
 const values: readonly Row[] = [
   ['nothing for a list', `${base}agents: { a: { tools: } }\n`, 'schema 2:16 agents.a.tools', /got nothing/],
-  ['a list for a description', `${base}agents: { a: { description: [x] } }\n`, 'schema 2:16 agents.a.description', /got a list/],
+  [
+    'a list for a description',
+    `${base}agents: { a: { description: [x] } }\n`,
+    'schema 2:16 agents.a.description',
+    /got a list/,
+  ],
   ['text for a number', 'server: { port: http }\n', 'schema 1:11 server.port', /whole number/],
   ['a fraction for a whole number', 'server: { port: 80.5 }\n', 'schema 1:11 server.port', /whole number/],
   ['nothing for a number', 'server:\n  port:\n', 'schema 2:3 server.port', /got nothing/],
@@ -182,7 +187,12 @@ const values: readonly Row[] = [
 ];
 
 const references: readonly Row[] = [
-  ['a database that is not there', 'server: { tasks: { backend: sql, database: main } }\n', 'reference 1:34 server.tasks.database', /main/],
+  [
+    'a database that is not there',
+    'server: { tasks: { backend: sql, database: main } }\n',
+    'reference 1:34 server.tasks.database',
+    /main/,
+  ],
   [
     'an LLM that is not there',
     `${base}agents: { a: { llm: defualt } }\n`,

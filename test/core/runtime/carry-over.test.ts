@@ -98,6 +98,7 @@ test('an agent that uses a changed agent is rebuilt; one that uses the same agai
 test('toolsets: those who name the changed one, or take all, are rebuilt; so are those who take all when one comes or goes', async () => {
   const { build, snapshot, events } = await reloads();
   const tools = { one: box(['a']), two: box(['b']) };
+  const three = box(['z']);
   const agents = {
     all: agent({ tools: undefined }),
     first: agent({ tools: ['one'] }),
@@ -111,8 +112,12 @@ test('toolsets: those who name the changed one, or take all, are rebuilt; so are
     return events.filter((event) => event.startsWith('+')).sort();
   };
   assert.deepEqual(await next({ ...tools, one: box(['a', 'c']) }), ['+agent all', '+agent first', '+tools one']);
-  assert.deepEqual(await next({ ...tools, three: box(['z']) }), ['+agent all', '+tools three']);
-  assert.deepEqual(await next({ two: tools.two, one: tools.one }), ['+agent all'], 'the first to offer a tool wins');
+  assert.deepEqual(await next({ ...tools, one: box(['a', 'c']), three }), ['+agent all', '+tools three']);
+  assert.deepEqual(
+    await next({ three, two: tools.two, one: box(['a', 'c']) }),
+    ['+agent all'],
+    'the first to offer a tool wins',
+  );
   for (const generation of generations) await retire(generation);
 });
 
