@@ -42,7 +42,7 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
   let scrub = scrubber(secrets);
   const write: LineFormat = (json) => toLine(scrub(json));
 
-  let least = valueOf(level);
+  let least = severity(level);
   const logger = pino(
     {
       // A child keeps the level that it was made with, so what is left out is decided when a line comes.
@@ -86,7 +86,7 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
       scrub = scrubber(next);
     },
     setLevel(next) {
-      least = valueOf(next);
+      least = severity(next);
     },
     flushSync() {
       if (!broken) destination.flushSync();
@@ -102,7 +102,7 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
   };
 }
 
-function valueOf(level: LoggingOptions['level']): number {
+function severity(level: LoggingOptions['level']): number {
   return pino.levels.values[level === 'warning' ? 'warn' : level] ?? 0;
 }
 

@@ -20,7 +20,7 @@ export interface ConnectionOptions {
 /** A store that is back is found again within two seconds. */
 const firstRetryMs = 250;
 const mostRetryMs = 1_250;
-/** A connection that has lasted for so long was one; before that, its loss is the same failure as before. */
+/** A connection that lasts for so long, or brings something new, is one; else its loss is the same failure as before. */
 const steadyMs = 5_000;
 /** Of one outage, so many reasons are told. */
 const mostReasons = 20;
@@ -34,6 +34,7 @@ export class Connection {
   /** Reasons that were told since the connection was steady last. */
   readonly #told = new Set<string>();
   #toldOfLoss = false;
+  #revision: string | undefined;
 
   constructor(options: ConnectionOptions) {
     // Providers say something at least once a minute, and find out within half a minute that nobody answers.
@@ -77,9 +78,12 @@ export class Connection {
     const backoff = new Backoff(firstRetryMs, mostRetryMs);
     while (!signal.aborted) {
       let since: number | undefined;
+      let news = false;
       try {
         for await (const document of this.#watch(signal, this.#options.answerMs)) {
           since ??= performance.now();
+          news ||= document.revision !== this.#revision;
+          this.#revision = document.revision;
           this.#reached();
           yield document;
         }
@@ -87,7 +91,7 @@ export class Connection {
         throw new HectorError('config_unreadable', `The provider of ${source} stopped following it.`);
       } catch (error) {
         if (signal.aborted) return;
-        if (since !== undefined && performance.now() - since >= steadyMs) {
+        if (news || (since !== undefined && performance.now() - since >= steadyMs)) {
           backoff.reset();
           this.#told.clear();
         }

@@ -22,6 +22,8 @@ export interface SourceOptions {
   readonly times: InboxTimes;
   readonly lastGood?: LastGood | undefined;
   load(document: ConfigDocument): Promise<Snapshot>;
+  /** As `load`, of a document that is only looked at; default: `load` itself. */
+  check?(document: ConfigDocument): Promise<Snapshot>;
   /** Compare-and-set with history. */
   write(content: ConfigContent, expected: string | undefined, signal: AbortSignal): Promise<string>;
   /** Follows the files that a configuration refers to. */

@@ -87,11 +87,7 @@ async function cutText(text: ConfigText, assembly: Assembly, { format, pace }: O
 
 const isPlain = ({ issues, aliases }: Parsed) => issues.length === 0 && aliases === 0;
 
-async function cutEntries(
-  texts: readonly PlacedText[],
-  assembly: Assembly,
-  { format, pace }: Options,
-): Promise<Units> {
+async function cutEntries(texts: readonly PlacedText[], assembly: Assembly, { format, pace }: Options): Promise<Units> {
   if (format === 'json') throw new Indivisible();
   const { origins } = assembly;
   const isAgents = ({ path }: PlacedText) => path[0] === 'agents' && path.length >= 2;

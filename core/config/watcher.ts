@@ -156,9 +156,9 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   }
 
   check(content: ConfigContent): Promise<Snapshot> {
-    const { source } = this.#options;
+    const { source, load, check = load } = this.#options;
     const folder = this.#newest?.folder;
-    return this.#options.load({ ...content, source, revision: 'checked', ...(folder !== undefined && { folder }) });
+    return check({ ...content, source, revision: 'checked', ...(folder !== undefined && { folder }) });
   }
 
   write(content: ConfigContent, expected: string | undefined, signal: AbortSignal): Promise<string> {

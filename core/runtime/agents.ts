@@ -31,8 +31,6 @@ interface Pending {
 }
 
 const section = ['agents'];
-/** So many are taken over between two looks at the clock. */
-const batch = 256;
 
 /** The agents of one generation. */
 export class Agents {
@@ -78,13 +76,12 @@ export class Agents {
   async #sort(): Promise<void> {
     const { snapshot, report, pace } = this.#construction;
     const { agents } = snapshot.config;
-    let count = 0;
     for (const name of Object.keys(agents)) {
       const config = agents[name] as AgentConfig;
       const old = this.#unchanged(name, config);
       if (old?.isAlone && this.#construction.instances.carry(old.instance)) {
         this.#agents.set(name, old);
-        const rest = ++count % batch === 0 ? pace.rest() : undefined;
+        const rest = pace.restAfterSmall();
         if (rest) await rest;
         continue;
       }

@@ -36,7 +36,7 @@ export class Holdings implements AsyncDisposable {
     for (let next = this.#held.pop(); next; next = this.#held.pop()) {
       const closing = next.release()?.catch((error: unknown) => void errors.push(error));
       if (closing) closings.push(closing);
-      const rest = pace.rest();
+      const rest = closing ? pace.rest() : pace.restAfterSmall();
       if (rest) await rest;
     }
     await Promise.all(closings);

@@ -54,9 +54,10 @@ export class Pooled<T> {
 
   /** One use less. The last closes the value and then lets go of what it uses; `undefined`: nothing to wait for. */
   release(): Promise<void> | undefined {
+    if (!this.#drop()) return undefined;
     const closings: Promise<void>[] = [];
     // Not by recursion: a thousand agents may use each other in a row.
-    const ended: Pooled<unknown>[] = this.#drop() ? [this] : [];
+    const ended: Pooled<unknown>[] = [this];
     for (let next = ended.pop(); next; next = ended.pop()) {
       const uses = next.#uses;
       const closing = next.#opened?.close?.();

@@ -101,6 +101,7 @@ function followed(
     fallback: fallback.config,
     studio,
     load: source.load,
+    check: source.check,
     write: (content, expected, signal) => source.write(content, expected, { by: 'the configuration API', signal }),
     watchFiles: (onChange) => watchSourceFiles(source, onChange),
     announce: (status) => announce(source, status),

@@ -5,7 +5,9 @@ import { type ConfigBlock, loadConfigBlock } from '../../core/config/config-bloc
 import { contentHash } from '../../core/config/content-hash.ts';
 import { type Environment, readEnvironment } from '../../core/config/environment.ts';
 import type { ConfigSettings } from '../../core/config/language/config.ts';
-import { loadSnapshot, type Override } from '../../core/config/load.ts';
+import { loadSnapshot } from '../../core/config/load.ts';
+import { Loader, type LoadOptions } from '../../core/config/loader.ts';
+import type { Override } from '../../core/config/overrides.ts';
 import { writeRevision } from '../../core/config/revisions.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
 import { HectorError } from '../../core/errors.ts';
@@ -46,6 +48,8 @@ export interface ConfigSource extends AsyncDisposable {
   read(signal: AbortSignal): Promise<ConfigDocument>;
   /** Text to snapshot, with the local file's sections over it; `document` need not come from the source. */
   load(document: ConfigDocument): Promise<Snapshot>;
+  /** As `load`, of a document that is only looked at: the next `load` starts from the one before. */
+  check(document: ConfigDocument): Promise<Snapshot>;
   /** Compare-and-set, the earlier content kept in the history. Returns the new revision. */
   write(content: ConfigContent, expected: string | undefined, options: WriteOptions): Promise<string>;
   /** What the local file, the flags and the defaults say on their own. */
@@ -95,18 +99,21 @@ export async function openSource(
   const files = new Map<string, string>();
   // A start reads a document to know how to log, and serves the same a moment later.
   let loaded: { readonly document: ConfigDocument; readonly snapshot: Snapshot } | undefined;
+  const optionsFor = async (document: ConfigDocument): Promise<LoadOptions> => {
+    const options = loadOptions(document, environment(), overrides);
+    if (!remote) return options;
+    const now = await readLocal(path);
+    if (path !== undefined) files.set(resolve(path), now.revision);
+    if (!settings.allow_empty) refuseEmptied(local, now);
+    return { ...options, local: now };
+  };
+  const loader = new Loader();
   const load = async (document: ConfigDocument): Promise<Snapshot> => {
     const known = loaded;
     loaded = undefined;
     if (known?.document.revision === document.revision && contentHash(known.document) === contentHash(document))
       return known.snapshot;
-    const current = environment();
-    const options = loadOptions(document, current, overrides);
-    if (!remote) return loadSnapshot(document, options);
-    const now = await readLocal(path);
-    if (path !== undefined) files.set(resolve(path), now.revision);
-    if (!settings.allow_empty) refuseEmptied(local, now);
-    return loadSnapshot(document, { ...options, local: now });
+    return loader.load(document, await optionsFor(document));
   };
   const loadFirst = async (document: ConfigDocument): Promise<Snapshot> => {
     const snapshot = await load(document);
@@ -124,6 +131,7 @@ export async function openSource(
     files,
     read: (signal) => firstDocument(provider, source, signal),
     load,
+    check: async (document) => loader.check(document, await optionsFor(document)),
     write: async (content, expected, { by, signal }) => {
       const current = await firstDocument(provider, source, signal);
       const options = { provider, content, expected, current, keep: settings.history, by, at: new Date(), signal };

@@ -39,7 +39,7 @@ function options() {
     },
   });
   const only = values.only?.split(',').map((name) => name.trim());
-  // `reload` is also all that begins with it.
+  // `reload` is all that begin with it.
   const isMeant = (name: string, one: string) => one === name || one.startsWith(`${name}-`);
   const unknown = only?.find((name) => !cases.some((one) => isMeant(name, one.name)));
   if (unknown !== undefined)

@@ -68,7 +68,7 @@ const swapTargets: readonly (readonly [agents: number, most: number])[] = [
 ];
 
 const swap: Case = {
-  name: 'reload',
+  name: 'reload-swap',
   title: 'from a change of the file to the swap, one agent changed and all',
   async run({ options, watching }: Stage) {
     const checks: Check[] = [];

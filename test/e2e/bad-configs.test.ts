@@ -28,8 +28,9 @@ class Asking {
     return this.#answers;
   }
 
-  get failures(): readonly string[] {
-    return this.#failures;
+  /** Those since this was asked last. */
+  failures(): readonly string[] {
+    return this.#failures.splice(0);
   }
 
   async end(): Promise<void> {
@@ -120,7 +121,7 @@ describe('a hundred kinds of bad configuration, one after the other, while it se
       const mended = await statusOf();
       assert.deepEqual([mended.state, mended.error, mended.connection_error], ['current', undefined, undefined]);
       assert.equal(refusals(), before.refusals + 1, 'told once');
-      assert.deepEqual(asking.failures, []);
+      assert.deepEqual(asking.failures(), []);
       assert.ok(asking.answers > before.answers);
     });
   }

@@ -1,111 +1,16 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { ConfigStatus } from '../../core/config/status.ts';
-import { etcdMissing } from '../services/etcd.ts';
-import { command } from '../support/command-line.ts';
+import { command, startCommand } from '../support/command-line.ts';
 import { configStatus, metric } from '../support/config-status.ts';
-import { type Hector, type HectorOptions, startHector } from '../support/hector.ts';
-import { storeKinds } from '../support/stores.ts';
+import type { Hector } from '../support/hector.ts';
+import { ask, type Headers, type Studio, studioOverEtcd, studioOverFile } from '../support/studio.ts';
 import { until } from '../support/until.ts';
 
-const key = 'hector/studio/config';
 const text = (...agents: readonly string[]) =>
   `# Mine\nllms: { default: { provider: echo } }\nagents:\n${agents.map((name) => `  ${name}: {}\n`).join('')}`;
-
-/** Where a configuration is: a server over it, and the way around that server. */
-interface Studio extends AsyncDisposable {
-  readonly hector: Hector;
-  /** `etcd:hector/studio/config` */
-  readonly source: string;
-  /** What `hector config …` needs to find it. */
-  readonly flags: readonly string[];
-  /** As somebody else would write it. */
-  put(text: string): Promise<void>;
-}
-
-interface Wish extends Pick<HectorOptions, 'env'> {
-  readonly text: string;
-  readonly args?: readonly string[];
-}
-
-const file = {
-  name: 'a file',
-  missing: false,
-  async start({ text: config, args = ['--studio'], ...rest }: Wish): Promise<Studio> {
-    const hector = await startHector({ config, args, ...rest });
-    const path = join(hector.folder, 'config.yaml');
-    return {
-      hector,
-      source: path,
-      flags: ['--config', path],
-      put: (next) => writeFile(path, next),
-      [Symbol.asyncDispose]: () => hector[Symbol.asyncDispose](),
-    };
-  },
-} as const;
-
-const etcd = {
-  name: 'etcd',
-  missing: etcdMissing,
-  async start({ text: config, args = ['--studio'], ...rest }: Wish): Promise<Studio> {
-    const kind = storeKinds.find(({ name }) => name === 'etcd');
-    assert.ok(kind);
-    const store = await kind.start();
-    try {
-      await store.put(key, config);
-      const flags = ['--config-provider', 'etcd', '--config-address', store.address(), '--config-key', key];
-      const local = 'config: { provider: etcd, throttle: 0 }\n';
-      const hector = await startHector({ config: local, args: [...flags, ...args], ...rest });
-      return {
-        hector,
-        source: `etcd:${key}`,
-        flags,
-        put: (next) => store.put(key, next),
-        async [Symbol.asyncDispose]() {
-          await hector[Symbol.asyncDispose]();
-          await store[Symbol.asyncDispose]();
-        },
-      };
-    } catch (error) {
-      await store[Symbol.asyncDispose]();
-      throw error;
-    }
-  },
-} as const;
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-  /** Of JSON. */
-  readonly error: { readonly code: string; readonly message: string; readonly issues: readonly Issue[] };
-}
-
-interface Issue {
-  readonly message: string;
-  readonly path: readonly string[];
-  readonly file?: string;
-  readonly line?: number;
-  readonly column?: number;
-}
-
-type Headers = Readonly<Record<string, string>>;
-
-/** Sends headers that `fetch` would not: `Host`, `Origin`. */
-async function ask({ url }: Hector, method: string, path: string, headers: Headers = {}, body = ''): Promise<Answer> {
-  const sent = request(new URL(path, url), { method, headers, agent: false });
-  sent.end(body);
-  const [response] = await once(sent, 'response');
-  let answer = '';
-  for await (const chunk of response.setEncoding('utf8')) answer += chunk;
-  const isJson = /json/.test(response.headers['content-type'] ?? '');
-  const { error } = isJson ? JSON.parse(answer) : {};
-  return { status: response.statusCode, headers: response.headers, text: answer, error };
-}
 
 const yaml = { 'Content-Type': 'application/yaml' };
 const put = ({ hector }: Studio, body: string, headers: Headers = {}, method = 'PUT') =>
@@ -131,7 +36,7 @@ async function history({ flags }: Studio): Promise<Listed['revisions']> {
   return (JSON.parse(stdout) as Listed).revisions;
 }
 
-for (const kind of [file, etcd]) {
+for (const kind of [studioOverFile, studioOverEtcd]) {
   describe(`the configuration API over ${kind.name}`, { skip: kind.missing }, () => {
     test('reads, writes compare-and-set, and what was written serves and is in the history', async () => {
       await using studio = await kind.start({ text: text('first') });
@@ -207,7 +112,7 @@ for (const kind of [file, etcd]) {
       assert.deepEqual(
         wrong.error.issues.map(({ path, file: where, line, column }) => [path.join('.'), where, line, column]).sort(),
         [
-          ['agents.a.llm', source, 4, 13],
+          ['agents.a.llm', source, 4, 8],
           ['agents.b.tols', source, 5, 8],
         ],
       );
@@ -294,8 +199,23 @@ for (const kind of [file, etcd]) {
   });
 }
 
+test('callers who are let in as anonymous, or need no credentials, do not see the configuration either', async () => {
+  const auth =
+    'auth: { enabled: true, require_auth: false, api_keys: [abcdefgh], excluded_paths: ["/api/*", "/api/config"] }';
+  const served = `${text('first')}server: { ${auth} }\n`;
+  await using studio = await studioOverFile.start({ text: served });
+  const { hector } = studio;
+  assert.equal(await agentsOf(hector), 'first');
+  assert.equal((await get(studio)).status, 401);
+  assert.equal((await put(studio, served.replace('first', 'second'))).status, 401);
+  assert.equal((await ask(hector, 'GET', '/api/config/status')).status, 401);
+  const saved = await put(studio, served.replace('first', 'second'), { 'X-API-Key': 'abcdefgh' });
+  assert.equal(saved.status, 200, saved.text);
+  await until(async () => (await agentsOf(hector)) === 'second');
+});
+
 test('the schema is the one that the command line prints', async () => {
-  await using studio = await file.start({ text: text('first') });
+  await using studio = await studioOverFile.start({ text: text('first') });
   const { hector } = studio;
   const answer = await ask(hector, 'GET', '/api/schema');
   assert.equal(answer.status, 200);
@@ -307,7 +227,7 @@ test('the schema is the one that the command line prints', async () => {
 });
 
 test("pages of other sites, and names of theirs for this machine, can't reach it", async () => {
-  await using studio = await file.start({ text: text('first') });
+  await using studio = await studioOverFile.start({ text: text('first') });
   const { hector } = studio;
   const port = new URL(hector.url).port;
   for (const [headers, status, code] of [
@@ -332,7 +252,7 @@ test("pages of other sites, and names of theirs for this machine, can't reach it
 });
 
 test('without --studio there is the status and the reload, and nothing to read or write', async () => {
-  await using studio = await file.start({ text: text('first'), args: ['--watch'] });
+  await using studio = await studioOverFile.start({ text: text('first'), args: ['--watch'] });
   const { hector } = studio;
   for (const [method, path] of [
     ['GET', '/api/config'],
@@ -355,9 +275,11 @@ test('with --studio it listens on this machine only, or does not start', async (
     [[], `${text('first')}server: { host: 192.0.2.1 }\n`],
   ] as const) {
     const files = { 'config.yaml': config };
-    const ended = await command(['serve', '--studio', '--port', '0', '--config', 'config.yaml', ...args], { files });
-    assert.equal(ended.code, 2, ended.stderr);
-    assert.match(ended.stderr, /--studio .* only listens on this machine: add --host 127\.0\.0\.1/);
-    assert.equal(ended.stdout, '');
+    const flags = ['serve', '--studio', '--port', '0', '--config', 'config.yaml', ...args];
+    await using running = await startCommand(flags, { files });
+    await until(() => running.process.exitCode !== null || running.stdout() !== '', 60_000);
+    assert.equal(running.stdout(), '');
+    assert.equal(await running.exited, 2, running.stderr());
+    assert.match(running.stderr(), /--studio .* only listens on this machine: add --host 127\.0\.0\.1/);
   }
 });

@@ -1,4 +1,4 @@
-/** Repeatable random numbers (mulberry32). */
+/** The same numbers for the same seed. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed;
   }
 
-  /** A whole number from 0 on, less than `limit`. */
+  /** A whole number from 0 on, below the limit. */
   below(limit: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -14,6 +14,7 @@ export class Random {
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
   }
 
+  /** One of them. */
   one<T>(list: readonly T[]): T {
     return list[this.below(list.length)] as T;
   }

@@ -98,7 +98,8 @@ export class ScriptedFiles implements FileFollower {
 
 export interface WatchingWish extends Partial<WatcherOptions> {
   readonly document?: Partial<ConfigDocument>;
-  readonly provider?: ScriptedSource;
+  /** In place of one that says `document`. */
+  readonly script?: ScriptedSource;
   /** Of `${VAR}`, looked up anew with each document. */
   readonly environment?: Record<string, string | undefined>;
   readonly builtins?: LoadOptions['builtins'];
@@ -120,8 +121,14 @@ export interface Watching extends AsyncDisposable {
 }
 
 /** A watcher with a scripted source, the real checks, and what becomes of it written down. */
-export function watching({ document, environment = {}, builtins = [standIns], ...wish }: WatchingWish = {}): Watching {
-  const source = wish.provider ?? new ScriptedSource(document);
+export function watching({
+  document,
+  script,
+  environment = {},
+  builtins = [standIns],
+  ...wish
+}: WatchingWish = {}): Watching {
+  const source = script ?? new ScriptedSource(document);
   const files = new ScriptedFiles();
   const lines: LogLine[] = [];
   const events: ReloadEvent[] = [];

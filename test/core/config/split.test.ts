@@ -42,7 +42,7 @@ test('what cannot be cut is not', () => {
 
 /** A document that is often right, and wrong or strange in every other way. */
 function documentOf(random: Random): string {
-  const one = <T>(list: readonly T[]): T => random.one(list);
+  const one = <T>(list: readonly T[]): T => list[random.below(list.length)] as T;
   const often = (share: number) => random.below(100) < share;
   const scalars = [
     'plain',
@@ -70,11 +70,14 @@ function documentOf(random: Random): string {
     '1.0',
   ];
   const header = () => one(['|', '>', '|-', '|+', '>-', '>+', '|2', '|1', '| # c']);
-  const noise = () => (often(12) ? one(['\n', '   \n', '# comment\n', '   # deep\n', '\t\n', '  # two\n', '\n\n']) : '');
+  const noise = () =>
+    often(12) ? one(['\n', '   \n', '# comment\n', '   # deep\n', '\t\n', '  # two\n', '\n\n']) : '';
   const block = (indent: number): string => {
     let text = `${header()}\n`;
     for (let lines = random.below(4); lines > 0; lines--)
-      text += often(15) ? one(['\n', '# c\n', `${' '.repeat(random.below(8))}\n`]) : `${' '.repeat(indent + random.below(3) - (often(6) ? 2 : 0))}${one(['text', 'key: value', '- item', '# no comment', '"', 'other:'])}\n`;
+      text += often(15)
+        ? one(['\n', '# c\n', `${' '.repeat(random.below(8))}\n`])
+        : `${' '.repeat(indent + random.below(3) - (often(6) ? 2 : 0))}${one(['text', 'key: value', '- item', '# no comment', '"', 'other:'])}\n`;
     return text;
   };
   const value = (indent: number): string => {
@@ -82,13 +85,18 @@ function documentOf(random: Random): string {
     if (kind < 5) return ` ${one(often(70) ? scalars.slice(0, 13) : scalars)}\n`;
     if (kind < 7) return ` ${block(indent + 2)}`;
     if (kind < 8) return `\n${' '.repeat(indent)}${often(80) ? '  ' : ''}- one\n${' '.repeat(indent + 2)}- two\n`;
-    return '\n' + map(indent + 2, ['k', 'llm', 'x-y', 'deep'], 2);
+    return `\n${map(indent + 2, ['k', 'llm', 'x-y', 'deep'], 2)}`;
   };
   const map = (indent: number, names: readonly string[], most: number): string => {
     let text = '';
     for (let left = 1 + random.below(most); left > 0; left--) {
       const key = often(96) ? one(names) : one(['"q"', '? x', '<<', 'null', '1', '__proto__', 'a b']);
-      text += noise() + ' '.repeat(often(98) ? indent : Math.max(0, indent + random.below(3) - 1)) + key + ':' + value(indent);
+      text +=
+        noise() +
+        ' '.repeat(often(98) ? indent : Math.max(0, indent + random.below(3) - 1)) +
+        key +
+        ':' +
+        value(indent);
     }
     return text;
   };
@@ -107,7 +115,12 @@ function told({ tree, agents }: Parts): unknown {
   const places = (of: ConfigTree, root: unknown) => {
     const found: unknown[] = [];
     const visit = (value: unknown, path: readonly (string | number)[]) => {
-      found.push([path.join('/'), typeof value === 'object' ? Object.keys(value ?? []) : value, of.locate(path), of.originAt(path)?.source]);
+      found.push([
+        path.join('/'),
+        typeof value === 'object' ? Object.keys(value ?? []) : value,
+        of.locate(path),
+        of.originAt(path)?.source,
+      ]);
       if (typeof value === 'object' && value !== null)
         for (const key of Array.isArray(value) ? value.keys() : Object.keys(value))
           visit(get(value, key), [...path, key]);
@@ -144,5 +157,5 @@ test('the parts of a document say what the whole says, in the same places', asyn
     assert.deepEqual(whole.issues, [], JSON.stringify(text));
     assert.deepEqual(parts, told(whole), JSON.stringify(text));
   }
-  assert.ok(right > 800 && cut > right * 0.5, `${right} were right, ${cut} were cut`);
+  assert.ok(right > 300 && cut > right * 0.6, `${right} were right, ${cut} were cut`);
 });

@@ -367,7 +367,7 @@ describe('the start', () => {
   test('waits for a source that is away, and serves what it has when it is back', async () => {
     const source = new ScriptedSource();
     source.down = refused;
-    await using watched = watching({ provider: source });
+    await using watched = watching({ script: source });
     await watched.watcher.start();
     const { state: now, connection_error: reason, connected } = watched.watcher.status();
     assert.deepEqual([now, reason, connected], ['starting', refused.message, false]);
@@ -380,7 +380,7 @@ describe('the start', () => {
   test('with a policy to fail throws what is wrong, of the source or of the document, and logs nothing', async () => {
     const source = new ScriptedSource();
     source.down = refused;
-    await using away = watching({ provider: source, boot: 'fail' });
+    await using away = watching({ script: source, boot: 'fail' });
     await assert.rejects(away.watcher.start(), refused);
     await using wrong = watching({ document: { text: bad }, boot: 'fail' });
     await assert.rejects(wrong.watcher.start(), { code: 'config' });
@@ -396,7 +396,7 @@ describe('the start', () => {
   test('serves the last good one while the source is away, degraded, and then what it has', async (t) => {
     const source = new ScriptedSource();
     source.down = refused;
-    await using watched = watching({ provider: source, boot: 'last_good', lastGood: await kept(t) });
+    await using watched = watching({ script: source, boot: 'last_good', lastGood: await kept(t) });
     await watched.watcher.start();
     assert.deepEqual([state(watched), watched.serving(), revision(watched)], ['degraded', 'kept', 'r0']);
     assert.equal(watched.watcher.status().serving?.last_good, true);
@@ -419,7 +419,7 @@ describe('the start', () => {
     for (const lastGood of [await kept(t, bad), await damagedCopy(t)]) {
       const source = new ScriptedSource();
       source.down = refused;
-      await using watched = watching({ provider: source, boot: 'last_good', lastGood });
+      await using watched = watching({ script: source, boot: 'last_good', lastGood });
       await watched.watcher.start();
       assert.equal(state(watched), 'starting');
       assert.equal(watched.logged(/last good configuration cannot be served either/).length, 1);
@@ -451,7 +451,7 @@ describe('the start', () => {
   test('does not wait for a source that says nothing', { timeout: 30_000 }, async () => {
     const source = new ScriptedSource();
     source.silent = true;
-    await using watched = watching({ provider: source });
+    await using watched = watching({ script: source });
     await watched.watcher.start();
     assert.match(watched.watcher.status().connection_error ?? '', /no answer within 5 s/);
     source.silent = false;
@@ -475,7 +475,7 @@ describe('without a watch', () => {
   test('a source that is away at the start is followed until the first success, and no longer', async () => {
     const source = new ScriptedSource();
     source.down = refused;
-    await using watched = watching({ provider: source, watch: false });
+    await using watched = watching({ script: source, watch: false });
     await watched.watcher.start();
     source.down = undefined;
     await serves(watched, 'one');
@@ -487,7 +487,7 @@ describe('without a watch', () => {
 
   test('a reload that brings the first success ends it too', async () => {
     const source = new ScriptedSource({ text: bad });
-    await using watched = watching({ provider: source, watch: false });
+    await using watched = watching({ script: source, watch: false });
     await watched.watcher.start();
     await until(() => source.open === 1);
     source.document = { ...source.document, text: 'name: two\n', revision: 'r2' };
