@@ -1,3 +1,4 @@
+import type { ConfigControl } from '../core/config/control.ts';
 import type { ConfigIssue } from '../core/config/issue.ts';
 import { milliseconds } from '../core/config/language/common.ts';
 import type { HectorConfig } from '../core/config/language/hector.ts';
@@ -13,7 +14,7 @@ import { ResourcePool } from '../core/runtime/resource-pool.ts';
 import { Runtime } from '../core/runtime/runtime.ts';
 import { Executions } from '../core/task/executions.ts';
 import { createApp } from './app.ts';
-import { build } from './build.ts';
+import { build, tryOut } from './build.ts';
 import { configRoutes } from './config-api/routes.ts';
 import { listen, portOf } from './listen.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -42,6 +43,8 @@ export interface FollowedSource extends SourceOptions {
   readonly fallback: HectorConfig;
   /** Whether the configuration can be read and changed over HTTP. */
   readonly studio: boolean;
+  /** Why the source could not be read a moment ago, if it could not. */
+  readonly failure?: unknown;
   /** Tells the other replicas where this one stands; returns when there is nothing more to tell. */
   announce?(status: ConfigStatus): Announcing | undefined;
 }
@@ -114,15 +117,27 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       onStatus: (status) => announcing?.update(status),
     });
   const operations = new Operations({ runtime, version, logger, status: () => watcher?.status() });
+  /** What is to be saved must come up here first; what it shares with what serves is not made twice. */
+  const withTrial = (control: ConfigWatcher): ConfigControl => ({
+    status: () => control.status(),
+    reload: () => control.reload(),
+    read: (signal) => control.read(signal),
+    write: (content, expected, signal) => control.write(content, expected, signal),
+    async check(content) {
+      const snapshot = await control.check(content);
+      await tryOut(snapshot, { pool, logger, previous: runtime.current, createMs: source?.warmMs ?? firstWarmMs });
+      return snapshot;
+    },
+  });
   const config = watcher
-    ? configRoutes({ control: watcher, studio: source?.studio ?? false, registry: () => registry })
+    ? configRoutes({ control: withTrial(watcher), studio: source?.studio ?? false, registry: () => registry })
     : undefined;
   const own = [metricsRoutes(metrics), ...(config ? [config] : [])];
   const app = createApp({ runtime, executions, operations, logger, own });
 
   try {
     if ('snapshot' in serve) await runtime.reload(serve.snapshot);
-    await watcher?.start();
+    await watcher?.start(source?.failure);
     const initial = runtime.current?.contents.config ?? (source as FollowedSource).fallback;
     started = initial;
     const server = await listen(initial.server, app.callback(), logger);

@@ -5,16 +5,16 @@ export function hashOf(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
+/** As `JSON.stringify` has it, but for the order of keys. */
 function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, each: unknown) => {
-    if (typeof each !== 'object' || each === null || Array.isArray(each)) return each;
-    const map = each as Record<string, unknown>;
-    return Object.fromEntries(
-      Object.keys(map)
-        .sort()
-        .map((key) => [key, map[key]]),
-    );
-  });
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`;
+  const map = value as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(map).filter((key) => map[key] !== undefined);
+  return `{${keys
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(map[key])}`)
+    .join()}}`;
 }
 
 /** Nobody who is handed a part of it can change it for the others. */

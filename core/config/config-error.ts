@@ -25,8 +25,19 @@ export function configError(
 ): ConfigError {
   const needed = new Set(issues.map((issue) => issue.source ?? source));
   const known = new Secrets(secrets);
+  const told = issues.map((issue) => withoutSecrets(issue, known));
   const shown = texts
     .filter((each) => needed.has(each.source))
     .map((each) => [each.source, showable(each.text, known)] as const);
-  return new ConfigError(source, issues, { texts: new Map(shown), files });
+  return new ConfigError(source, told, { texts: new Map(shown), files });
+}
+
+/** A value that is wrong is often a part of the sentence that says so. */
+function withoutSecrets(issue: ConfigIssue, secrets: Secrets): ConfigIssue {
+  const { message, suggestion } = issue;
+  return {
+    ...issue,
+    message: secrets.redact(message),
+    ...(suggestion !== undefined && { suggestion: secrets.redact(suggestion) }),
+  };
 }

@@ -79,8 +79,9 @@ export function fillDefaults(schema: JsonSchema, value: ConfigValue): void {
   for (const each of applicable(schema, value)) {
     if (isMap(value)) {
       for (const [key, property] of Object.entries(each.properties ?? {})) {
-        if (!Object.hasOwn(value, key) && property.default !== undefined)
-          value[key] = structuredClone(property.default) as ConfigValue;
+        const preset = property.default as ConfigValue | undefined;
+        if (preset !== undefined && !Object.hasOwn(value, key))
+          value[key] = typeof preset === 'object' ? structuredClone(preset) : preset;
       }
     }
     for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {

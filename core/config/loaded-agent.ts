@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { AgentUnit } from './agent-unit.ts';
 import { deepFreeze, hashOf } from './canonical.ts';
 import { type ConfigFile, type FileHashes, hashFiles } from './config-files.ts';
@@ -142,7 +141,7 @@ export async function loadAgent(
   const shown = deepFreeze(get(get(printableOf(tree), 'agents'), name));
   const agent = {
     config,
-    printable: isDeepStrictEqual(shown, config) ? config : shown,
+    printable: shown,
     hash: hashOf([name, config, optionFiles]),
     warnings: kept(deepFreeze(findings.warnings())),
     uses: kept(uses),

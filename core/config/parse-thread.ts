@@ -23,15 +23,15 @@ export interface ParseBatch {
 const extension = extname(fileURLToPath(import.meta.url));
 const module = new URL(`./parse-worker${extension}`, import.meta.url);
 
-/** Where Hector runs from its sources, what reads TypeScript for this thread does not do so for another by itself. */
-const untranslated = `import('tsx/esm/api').then(({ register }) => {
-  register();
-  return import(${JSON.stringify(module.href)});
-});`;
-
 function threadFor(workerData: ParseRequest): Worker {
   const options = { workerData, name: 'hector-parse' };
-  return extension === '.ts' ? new Worker(untranslated, { ...options, eval: true }) : new Worker(module, options);
+  return extension === '.ts' ? new Worker(translated(), { ...options, eval: true }) : new Worker(module, options);
+}
+
+/** Where Hector runs from its sources, what reads TypeScript for this thread does not do so for another by itself. */
+function translated(): string {
+  const [translator, target] = [import.meta.resolve('tsx/esm/api'), module.href].map((each) => JSON.stringify(each));
+  return `import(${translator}).then(({ register }) => { register(); return import(${target}); });`;
 }
 
 /** Parses in a thread of its own, which is gone when the last batch has been taken, or when no more are wanted. */

@@ -58,6 +58,7 @@ export function isEmptyPlan({ sections, settings }: ConfigPlan): boolean {
 
 /** What is read once, when the socket and the log are opened. */
 const atStart = [
+  ['config'],
   ['server', 'host'],
   ['server', 'port'],
   ['server', 'timeouts'],

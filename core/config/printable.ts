@@ -19,9 +19,19 @@ export function printableOf(tree: ConfigTree): unknown {
       path.pop();
     }
   };
-  const inside = (container: Container): unknown =>
-    Array.isArray(container)
-      ? container.map((value, index) => show(container, index, value))
-      : Object.fromEntries(Object.entries(container).map(([key, value]) => [key, show(container, key, value)]));
+  // Most of a configuration is shown as it is: that need not be there twice.
+  const inside = (container: Container): unknown => {
+    const entries: [string | number, ConfigValue][] = Array.isArray(container)
+      ? [...container.entries()]
+      : Object.entries(container);
+    let same = true;
+    const shown = entries.map(([key, value]) => {
+      const each = show(container, key, value);
+      same &&= each === value;
+      return [key, each] as const;
+    });
+    if (same) return container;
+    return Array.isArray(container) ? shown.map(([, each]) => each) : Object.fromEntries(shown);
+  };
   return inside(tree.root);
 }

@@ -1,4 +1,4 @@
-import { errorMessage, HectorError } from '../errors.ts';
+import { errorCode, errorMessage, HectorError } from '../errors.ts';
 import type { ConfigAnnex, ConfigContent, ConfigDocument, ConfigProvider } from '../extension/config-provider.ts';
 import { contentHash } from './content-hash.ts';
 import { about, contentOf, idOf, parseAbout, piecesOf, type Revision, timeOf } from './revision-entry.ts';
@@ -44,11 +44,16 @@ export async function writeRevision(options: WriteOptions): Promise<Written> {
   const annex = keep > 0 ? provider.annex : undefined;
   const before = annex ? await list(annex, signal) : [];
   let last = before.at(-1);
+  let found: Revision | undefined;
   if (annex && !current.missing && last?.revision !== current.revision) {
-    const found = { revision: current.revision, at: at.toISOString() };
-    last = await record(annex, { content: current, about: found, after: last, at }, signal);
+    const told = { revision: current.revision, at: at.toISOString() };
+    found = await record(annex, { content: current, about: told, after: last, at }, signal);
+    last = found;
   }
-  const revision = await provider.write(content, expected, signal);
+  const revision = await provider.write(content, expected, signal).catch(async (error: unknown) => {
+    if (annex && found && errorCode(error) === 'conflict') await withdraw(annex, found, signal);
+    throw error;
+  });
   const written = { revision, content_hash: contentHash(content) };
   if (!annex || last?.revision === revision) return written;
   try {
@@ -138,6 +143,18 @@ function distinct(entries: readonly Revision[]): Revision[] {
     else if (last.by === undefined) kept[kept.length - 1] = entry;
   }
   return kept;
+}
+
+/** Who was faster has put it into the history as well, and before his own: twice, it would take the place of another. */
+async function withdraw(annex: ConfigAnnex, found: Revision, signal: AbortSignal): Promise<void> {
+  const entries = await list(annex, signal);
+  const again = entries.some(
+    ({ id, revision, content_hash }) =>
+      id !== found.id && revision === found.revision && content_hash === found.content_hash,
+  );
+  if (!again) return;
+  await annex.remove(`${folder}/${found.id}/about`, signal);
+  await annex.remove(`${folder}/${found.id}`, signal);
 }
 
 interface Recorded {

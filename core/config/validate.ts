@@ -101,12 +101,13 @@ function* checksOf({ root }: ConfigTree, { schema, checkFor }: CompiledSchema): 
 }
 
 function validateWith(check: ValidateFunction, tree: ConfigTree, { schema }: CompiledSchema, findings: Findings): void {
+  let valid = check(tree.root);
   // A list made of a text may hold texts that are numbers: a second round. There is no third kind of nesting.
-  for (let round = 0; round < 3 && !check(tree.root); round++) {
-    if (!coerce(tree, check.errors ?? [])) break;
+  for (let round = 0; round < 3 && !valid && coerce(tree, check.errors ?? []); round++) {
     fillDefaults(schema, tree.root);
+    valid = check(tree.root);
   }
-  if (!check(tree.root)) explain(tree, check.errors as ErrorObject[], findings);
+  if (!valid) explain(tree, check.errors as ErrorObject[], findings);
 }
 
 /** Our own schema is right by our tests; those of plugins are checked by `checkOptions`. */

@@ -77,16 +77,18 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   /**
    * Serves the first configuration, as the boot policy says, and begins to follow the source. With nothing to serve it
    * returns all the same: what the source gives later is served then. Throws where the policy is to fail.
+   * `failure`: why the source could not be read a moment ago. It is not asked again before the policy is followed.
    */
-  start(): Promise<void> {
-    const starting = this.#start();
+  start(failure?: unknown): Promise<void> {
+    const starting = this.#start(failure);
     this.#following = starting.catch(() => undefined);
     return starting;
   }
 
-  async #start(): Promise<void> {
+  async #start(failure: unknown): Promise<void> {
     const { boot, source, logger, watch } = this.#options;
     try {
+      if (failure !== undefined) throw failure;
       this.#newest = await this.#connection.read(this.#closing.signal, bootMs);
       await this.#take();
     } catch (error) {
@@ -241,8 +243,10 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
 
   #refuseNothing(document: ConfigDocument): void {
     const { folder, missing } = document;
-    // A local file that is empty from the start asks for the defaults.
-    if (this.#options.allowEmpty || (!this.#serving && folder !== undefined && !missing)) return;
+    if (this.#options.allowEmpty) return;
+    // A local file that is empty from the start asks for the defaults, and is what serves when it is so again.
+    const served = this.#serving?.content_hash ?? (folder === undefined ? undefined : contentHash(document));
+    if (!missing && served === contentHash(document)) return;
     const error = emptiness(document, this.#serving !== undefined);
     if (error) throw error;
   }

@@ -5,7 +5,8 @@ import { LastGood } from '../../core/config/last-good.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
 import type { ConfigStatus } from '../../core/config/status.ts';
 import type { FileFollower } from '../../core/config/watcher.ts';
-import { errorMessage } from '../../core/errors.ts';
+import { errorMessage, HectorError } from '../../core/errors.ts';
+import type { ConfigDocument } from '../../core/extension/config-provider.ts';
 import type { Logger } from '../../core/logger.ts';
 import { watchFiles } from '../../plugins/builtin.ts';
 import { banner, waitingBanner } from '../banner.ts';
@@ -23,7 +24,7 @@ export interface ServeFlags extends Flags, SourceFlags {
 }
 
 /** The store is asked for so long before the log is opened without its word. */
-const firstReadMs = 5_000;
+const firstReadMs = 3_000;
 
 type EndSignal = 'SIGTERM' | 'SIGINT';
 
@@ -33,7 +34,7 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   const late = new LateLogger();
   await using source = await openSource({ ...flags, ...(flags.studio && { watch: true }) }, flags, late.logger);
   const local = await source.loadLocal();
-  const first = source.remote ? await firstSnapshot(source) : local;
+  const { snapshot: first, failure } = source.remote ? await readFirst(source) : { snapshot: local };
   const settings = (first ?? local).config;
   if (flags.studio) refuseOpenStudio(settings.server.host);
   const { level, format, file } = settings.logger;
@@ -45,7 +46,7 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   const warnings = [...(first?.warnings ?? [])];
   let started = false;
   const hector = await startHector({
-    serve: { source: followed(source, { studio: flags.studio, logger, fallback: local }) },
+    serve: { source: followed(source, { studio: flags.studio, logger, fallback: local, failure }) },
     logger,
     onSecrets: (secrets) => logging.setSecrets(secrets),
     onServing: (config) => logging.setLevel(config.logger.level),
@@ -75,10 +76,17 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   return 0;
 }
 
+interface FollowedOptions {
+  readonly studio: boolean | undefined;
+  readonly logger: Logger;
+  readonly fallback: Snapshot;
+  readonly failure?: unknown;
+}
+
 /** As the source is set up, from options to what the watcher takes. */
 function followed(
   source: ConfigSource,
-  { studio = false, logger, fallback }: { studio: boolean | undefined; logger: Logger; fallback: Snapshot },
+  { studio = false, logger, fallback, failure }: FollowedOptions,
 ): FollowedSource {
   const { provider, settings, name } = source;
   const ms = (text: string | undefined, otherwise: number) => (text === undefined ? otherwise : milliseconds(text));
@@ -99,6 +107,7 @@ function followed(
     warmMs: milliseconds(settings.warm_timeout),
     lastGood: lastGood === undefined ? undefined : new LastGood(lastGood, logger),
     fallback: fallback.config,
+    failure,
     studio,
     load: source.load,
     check: source.check,
@@ -120,12 +129,20 @@ function announce({ provider, instance, settings }: ConfigSource, status: Config
   );
 }
 
-/** What the source has now, if it can be had: how to log is among what it may say. The watcher tells what is wrong with it. */
-async function firstSnapshot(source: ConfigSource): Promise<Snapshot | undefined> {
+/** What the source has now: how to log is among what it may say. What is wrong with it is for the watcher to tell. */
+async function readFirst(source: ConfigSource): Promise<{ snapshot?: Snapshot; failure?: unknown }> {
+  let document: ConfigDocument;
+  const late = AbortSignal.timeout(firstReadMs);
   try {
-    return await source.loadFirst(await source.read(AbortSignal.timeout(firstReadMs)));
+    document = await source.read(late);
+  } catch (failure) {
+    const silent = `The configuration ${source.source} was not to be had within ${firstReadMs / 1_000} s.`;
+    return { failure: late.aborted ? new HectorError('config_unreadable', silent, { cause: failure }) : failure };
+  }
+  try {
+    return { snapshot: await source.loadFirst(document) };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

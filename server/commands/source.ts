@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type ConfigBlock, loadConfigBlock } from '../../core/config/config-block.ts';
@@ -126,7 +126,7 @@ export async function openSource(
     source,
     settings,
     history: settings.history,
-    instance: settings.instance ?? `${hostname()}-${process.pid}`.replace(/[^A-Za-z0-9._-]/g, '-'),
+    instance: settings.instance ?? `${hostname()}-${randomBytes(3).toString('hex')}`.replace(/[^A-Za-z0-9._-]/g, '-'),
     remote,
     files,
     read: (signal) => firstDocument(provider, source, signal),

@@ -1,11 +1,8 @@
-import { ConfigError, type ConfigIssue, formatIssue } from '../../core/config/issue.ts';
+import { ConfigError, formatIssue } from '../../core/config/issue.ts';
 import { printConfig } from '../../core/config/print.ts';
 import { formatReport, reportJson } from '../../core/config/report.ts';
-import type { Snapshot } from '../../core/config/snapshot.ts';
 import { HectorError } from '../../core/errors.ts';
-import { silentLogger } from '../../core/logger.ts';
-import { ResourcePool } from '../../core/runtime/resource-pool.ts';
-import { build } from '../build.ts';
+import { tryOut } from '../build.ts';
 import { type Output, showsColor } from './output.ts';
 import { openSource } from './source.ts';
 
@@ -20,7 +17,7 @@ export async function validateCommand(file: string, flags: ValidateFlags): Promi
   try {
     await using source = await openSource({ config: file });
     const snapshot = await source.loadLocal();
-    const built = await buildOnce(snapshot);
+    const built = await tryOut(snapshot);
     const warnings = [...snapshot.warnings, ...built].map(
       (issue) => `Warning: ${formatIssue(snapshot.source, issue)}\n`,
     );
@@ -45,13 +42,4 @@ function asConfigError(file: string, error: unknown): unknown {
 
 function json(report: object): string {
   return `${JSON.stringify(report, undefined, 2)}\n`;
-}
-
-/** Returns what the plugins warn of. */
-async function buildOnce(snapshot: Snapshot): Promise<readonly ConfigIssue[]> {
-  const warnings: ConfigIssue[] = [];
-  const onWarning = (issue: ConfigIssue) => void warnings.push(issue);
-  const generation = await build(1, snapshot, { pool: new ResourcePool(), logger: silentLogger, onWarning });
-  await generation.retire({ drainMs: 0, abortMs: 0 });
-  return warnings;
 }

@@ -4,7 +4,7 @@ import { ConfigError } from '../../core/config/issue.ts';
 import type { ConfigContent, ConfigDocument } from '../../core/extension/config-provider.ts';
 import { HttpError } from '../http-error.ts';
 
-/** What is not changed over HTTP, and why: who may do so must not be able to let others in, or code. */
+/** What is not changed over HTTP, and why. What tools name (modules, files) is: who may save can run code of this machine. */
 const fixed: Readonly<Record<string, string>> = {
   server: 'it says who may come in, and where',
   plugins: 'it says whose code runs as a part of Hector',

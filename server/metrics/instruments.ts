@@ -68,12 +68,16 @@ export function createInstruments({ status, runtime }: MetricsOptions): Instrume
   });
   new Gauge({
     name: 'hector_config_info',
-    help: "The configuration that serves: the source's revision of it, and the hash of what it resolves to.",
+    help: "The configuration that serves: the source's revision of the document, and its hash.",
     labelNames: ['revision', 'hash'] as const,
     registers,
     collect() {
       this.reset();
-      const { revision, hash } = status()?.serving ?? runtime.current?.contents ?? {};
+      // Of the document itself, which every replica that runs it has; what it resolves to is a replica's own.
+      const { serving } = status() ?? {};
+      const { revision, hash } = serving
+        ? { ...serving, hash: serving.content_hash }
+        : (runtime.current?.contents ?? {});
       if (revision !== undefined && hash !== undefined) this.set({ revision, hash }, 1);
     },
   });

@@ -58,7 +58,7 @@ test('every metric of the configuration, from the start', async () => {
     'hector_config_reloads_total{provider="consul",result="success"} 0',
   ]);
   assert.deepEqual(first('hector_config_info'), [
-    'hector_config_info{revision="a \\"quoted\\"\\\\revision",hash="f00d"} 1',
+    'hector_config_info{revision="a \\"quoted\\"\\\\revision",hash="c"} 1',
   ]);
   assert.deepEqual(first('hector_config_provider_connected'), [
     'hector_config_provider_connected{provider="consul"} 1',
@@ -119,7 +119,7 @@ test('one configuration serves, so one has a series; without a source none is to
   status = {
     ...base,
     connected: false,
-    serving: { ...(base.serving as NonNullable<ConfigStatus['serving']>), revision: '2', hash: 'beef' },
+    serving: { ...(base.serving as NonNullable<ConfigStatus['serving']>), revision: '2', content_hash: 'beef' },
   };
   assert.deepEqual(await info(), ['hector_config_info{revision="2",hash="beef"} 1']);
   assert.match((await metrics.render()).body, /hector_config_provider_connected\{provider="consul"\} 0\n/);

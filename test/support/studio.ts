@@ -19,7 +19,7 @@ export interface Studio extends AsyncDisposable {
   put(text: string): Promise<void>;
 }
 
-export interface Wish extends Pick<HectorOptions, 'env'> {
+interface Wish extends Pick<HectorOptions, 'env'> {
   readonly text: string;
   readonly args?: readonly string[];
 }
@@ -69,7 +69,7 @@ export const studioOverEtcd = {
   },
 } as const;
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -77,7 +77,7 @@ export interface Answer {
   readonly error: { readonly code: string; readonly message: string; readonly issues: readonly Issue[] };
 }
 
-export interface Issue {
+interface Issue {
   readonly message: string;
   readonly path: readonly string[];
   readonly file?: string;

@@ -60,7 +60,11 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   await once(server, 'listening');
 
   const reset = () => {
-    for (const client of clients) client.resetAndDestroy();
+    // One that is already ending cannot be reset: Node then never closes its handle, and the process never ends.
+    for (const client of clients) {
+      if (client.writableEnded) client.destroy();
+      else client.resetAndDestroy();
+    }
     for (const upstream of upstreams) upstream.destroy();
   };
   return {

@@ -35,7 +35,7 @@ export const configCommon = {
   instance: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$',
-      description: 'Name of this replica. Default: host name and port',
+      description: 'Name of this replica, unique in the fleet. Default: the host name, and something random',
     }),
   ),
 };

@@ -4,6 +4,7 @@ import { type ConfigPlan, planOf } from '../../../core/config/plan.ts';
 import type { Snapshot } from '../../../core/config/snapshot.ts';
 import { HectorError } from '../../../core/errors.ts';
 import type { ConfigContent, ConfigDocument } from '../../../core/extension/config-provider.ts';
+import { tryOut } from '../../build.ts';
 import type { EditableSource } from './editable-source.ts';
 
 /** From what the source has to what it is to have. */
@@ -42,7 +43,9 @@ export async function changeOf(source: EditableSource, current: ConfigDocument, 
     const { folder } = current;
     const place = { source: name, revision: contentHash(content), ...(folder !== undefined && { folder }) };
     try {
-      return await source.load({ ...content, ...place });
+      const snapshot = await source.load({ ...content, ...place });
+      notes.push(...(await notesOfBuilding(snapshot)));
+      return snapshot;
     } catch (error) {
       if (!force || !(error instanceof HectorError)) throw error;
       notes.push(`It is not valid, and no replica will serve it:\n${error.message}`);
@@ -52,7 +55,10 @@ export async function changeOf(source: EditableSource, current: ConfigDocument, 
   // Before it is divided: what is wrong is told with the lines of the file.
   const written = whole === undefined ? undefined : await valid({ text: whole });
   const content = proposal.content();
+  const told = notes.length;
   const after = whole === undefined || written ? await valid(content) : undefined;
+  // Of the same configuration divided, all of it has been said.
+  if (written) notes.length = told;
   if (written && after && written.hash !== after.hash) throw dividedWrongly(name);
   if (!force) refuseEmpty(name, content);
   const content_hash = contentHash(content);
@@ -66,6 +72,20 @@ export async function changeOf(source: EditableSource, current: ConfigDocument, 
     plan: after && planOf(before, after),
     notes,
   };
+}
+
+/**
+ * What is wrong in itself is refused: a tool that no server offers. What could not be built may be missing here and not where
+ * it is to run: a file, a server that a tool needs.
+ */
+async function notesOfBuilding(snapshot: Snapshot): Promise<string[]> {
+  try {
+    await tryOut(snapshot);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.issues.some(({ rule }) => rule !== 'build')) throw error;
+    return [`It could not be built here, and replicas refuse it where they cannot either:\n${error.message}`];
+  }
 }
 
 function dividedWrongly(name: string): HectorError {

@@ -325,6 +325,11 @@ describe('nothing at all', () => {
     await using empty = watching({ document: { text: '', folder }, boot: 'fail' });
     await empty.watcher.start();
     assert.equal(empty.applied.length, 1);
+    empty.source.say(bad);
+    await until(() => state(empty) === 'rejected');
+    empty.source.say('');
+    await until(() => state(empty) === 'current');
+    assert.equal(empty.applied.length, 1);
     await using missing = watching({ document: { text: '', folder, missing: true }, boot: 'fail' });
     await assert.rejects(missing.watcher.start(), { code: 'config_missing' });
   });

@@ -41,8 +41,10 @@ describe('a fleet', { skip: etcdMissing }, () => {
       ],
     );
 
-    // Whether there is such a tool is only known where it is built.
-    const bad = await hector('push', 'bad.yaml', ...waiting);
+    // Whether there is such a tool is known once it is built, which a push does.
+    const refused = await hector('push', 'bad.yaml', ...waiting);
+    assert.equal(refused.code, 1, refused.stderr);
+    const bad = await hector('push', 'bad.yaml', '--force', ...waiting);
     assert.equal(bad.code, 4, bad.stderr);
     assert.match(bad.stderr, new RegExp(`has refused it, runs revision ${revision}: .*no tool is named "nope"`));
     const behind = await hector('status');
