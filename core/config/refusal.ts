@@ -49,12 +49,12 @@ export function mayBePartial({ folder }: ConfigDocument, error: unknown): boolea
   return isEmptiness(error) || (error instanceof ConfigError && error.issues.some(({ rule }) => rule === 'syntax'));
 }
 
-/** Of a document that has nothing in it: more likely an accident than the wish to serve nothing of what was there. */
-export function emptiness({ text, entries, missing, source }: ConfigDocument, serving: boolean): Error | undefined {
-  if (!missing && ![...(entries?.values() ?? [text])].every(saysNothing)) return undefined;
+/** A document that has nothing in it is more likely an accident than the wish to serve nothing of what was there. */
+export function refuseEmpty({ text, entries, missing, source }: ConfigDocument, serving: boolean): void {
+  if (!missing && ![...(entries?.values() ?? [text])].every(saysNothing)) return;
   const what = missing ? `There is no configuration at ${source}` : `The configuration ${source} is empty`;
   const then = serving ? ', so what served before it goes on' : '';
-  return new HectorError(
+  throw new HectorError(
     missing ? 'config_missing' : 'config_empty',
     `${what}${then}. Write one, or set config.allow_empty if the defaults are to be served.`,
   );

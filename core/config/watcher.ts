@@ -7,7 +7,7 @@ import { contentHash } from './content-hash.ts';
 import type { ConfigControl } from './control.ts';
 import type { FileFollower, SourceOptions } from './followed-source.ts';
 import { Inbox } from './inbox.ts';
-import { emptiness, mayBePartial, refusalOf } from './refusal.ts';
+import { mayBePartial, refusalOf, refuseEmpty } from './refusal.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { ConfigStatus, RejectedConfig, ReloadEvent, ServedConfig } from './status.ts';
 
@@ -135,7 +135,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     return this.#reloading;
   }
 
-  /** What was read and what came by following may overtake each other: only what came alone is sure to be the newest. */
+  /** What is read and what is heard may overtake each other; a few times, for a source may change all the time. */
   async #readNewest(): Promise<ConfigDocument> {
     const started = performance.now();
     try {
@@ -143,7 +143,6 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
         const heard = this.#heard;
         const document = await this.read(this.#closing.signal);
         if (heard === this.#heard || !this.#newest) return document;
-        // It changes all the time, and is followed.
         if (tries === 3) return this.#newest;
       }
     } catch (error) {
@@ -247,8 +246,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     // A local file that is empty from the start asks for the defaults, and is what serves when it is so again.
     const served = this.#serving?.content_hash ?? (folder === undefined ? undefined : contentHash(document));
     if (!missing && served === contentHash(document)) return;
-    const error = emptiness(document, this.#serving !== undefined);
-    if (error) throw error;
+    refuseEmpty(document, this.#serving !== undefined);
   }
 
   async #swap(document: ConfigDocument, snapshot: Snapshot): Promise<boolean> {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { contentHash } from '../../core/config/content-hash.ts';
 import type { ConfigStatus } from '../../core/config/status.ts';
 import { command } from '../support/command-line.ts';
 import { type HectorOptions, startHector } from '../support/hector.ts';
@@ -218,5 +219,50 @@ describe('the local file beside a store', { skip: storeKinds[1]?.missing ?? fals
     await store.put(key, `${agents('one')}server: { timeouts: { keep_alive: 5s } }\n`);
     await until(async () => ((await statusOf(hector)).serving?.restart_required.length ?? 0) > 0);
     assert.deepEqual((await statusOf(hector)).serving?.restart_required, ['server.timeouts.keep_alive']);
+  });
+
+  test('no value of a variable is told of what is refused', async () => {
+    const canary = 'canary-4711-of-the-test';
+    const env = { CANARY: canary };
+    await using store = await kind.start();
+    await store.put(key, agents('one'));
+    await using hector = await start({ config: block(kind, store), args: ['--watch'], env });
+    const bad = [
+      'plugins: ["${CANARY}"]\n',
+      'tools: { t: { type: function, handler: "${CANARY}" } }\n',
+      'agents: { one: { tools: ["${CANARY}"] } }\n',
+      'agents: { one: { llm: "${CANARY}" } }\n',
+    ];
+    const files = { 'local.yaml': block(kind, store) };
+    for (const text of bad) {
+      await store.put(key, text);
+      const hash = contentHash({ text });
+      await until(async () => (await statusOf(hector)).error?.content_hash === hash);
+      assert.ok(!JSON.stringify(await statusOf(hector)).includes(canary), text);
+      await until(async () => (await command(['config', 'status', '--config', 'local.yaml'], { files })).code === 1);
+      const { stdout, stderr } = await command(['config', 'status', '--config', 'local.yaml'], { files });
+      assert.ok(!`${stdout}${stderr}`.includes(canary), stdout);
+    }
+    assert.ok(!hector.stderr().includes(canary), hector.stderr());
+  });
+
+  test('another config block takes effect with a restart, and says so', async () => {
+    await using store = await kind.start();
+    await store.put(key, agents('one'));
+    await using hector = await start({ config: block(kind, store), args: ['--watch'] });
+    await writeFile(join(hector.folder, 'config.yaml'), block(kind, store).replace('throttle: 0', 'throttle: 7s'));
+    await until(async () => ((await statusOf(hector)).serving?.restart_required.length ?? 0) > 0);
+    assert.deepEqual((await statusOf(hector)).serving?.restart_required, ['config.throttle']);
+  });
+
+  test('a store that takes connections and says nothing does not keep the process from listening', async () => {
+    await using store = await kind.start();
+    await store.put(key, agents('late'));
+    await using proxy = await startTcpProxy(store.service.port);
+    proxy.blackhole();
+    await using hector = await start({ config: block(kind, store, '', proxy.port), args: ['--watch'], ready: waiting });
+    assert.equal((await get(`${hector.url}/health/ready`)).status, 503);
+    proxy.heal();
+    await until(() => serves(hector, 'late'), 60_000);
   });
 });

@@ -224,3 +224,13 @@ test('an entry whose text was changed or lost is refused', async () => {
   kept.annex.delete(path);
   await assert.rejects(revisionContent(kept.provider, entry, signal), { code: 'history_damaged' });
 });
+
+test('a write that was not fast enough leaves nothing in the history', async () => {
+  const kept = keptInMemory({ content: text('a') });
+  const current = kept.now();
+  await write(kept, text('faster'));
+  const options = { provider: kept.provider, content: text('slower'), expected: current.revision, current, keep: 10 };
+  await assert.rejects(writeRevision({ ...options, by: 'ann', at: new Date(), signal }), { code: 'conflict' });
+  assert.deepEqual(await listed(kept), ['2', '1']);
+  assert.equal((await kept.provider.annex?.list('history', signal))?.length, 4);
+});
