@@ -20,8 +20,16 @@ const rules: readonly Rule[] = [
   { files: /^providers\//, local: /^(core\/index\.ts$|providers\/)/, packages: /./ },
   { files: /^plugins\/builtin\.ts$/, local: /^(core\/index\.ts$|plugins\/|providers\/)/, packages: /^$/ },
   { files: /^plugins\//, local: /^(core\/index\.ts$|plugins\/)/, packages: /./ },
-  { files: /^server\/(cli|commands\/([a-z-]+\/)?[a-z-]+)\.ts$/, local: /^(core|server)\/|^plugins\/builtin\.ts$/, packages: /./ },
-  { files: /^server\//, local: /^(core|server)\//, packages: /^(koa|@koa\/router|pino|prom-client|yaml|@a2a-js\/sdk(\/.*)?)$/ },
+  {
+    files: /^server\/(cli|commands\/([a-z-]+\/)?[a-z-]+)\.ts$/,
+    local: /^(core|server)\/|^plugins\/builtin\.ts$/,
+    packages: /./,
+  },
+  {
+    files: /^server\//,
+    local: /^(core|server)\//,
+    packages: /^(koa|@koa\/router|pino|prom-client|yaml|@a2a-js\/sdk(\/.*)?)$/,
+  },
   { files: /^test\/conformance\//, local: /^(core\/|test\/conformance\/)/, packages: /^$/ },
 ];
 

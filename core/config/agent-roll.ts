@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Pace } from '../pace.ts';
 import type { AgentUnit } from './agent-unit.ts';
 import { type FileHashes, hashOnce } from './config-files.ts';
 import { Findings } from './findings.ts';
@@ -12,7 +13,6 @@ import {
   revivedTree,
 } from './loaded-agent.ts';
 import type { Override } from './overrides.ts';
-import type { Pace } from './pace.ts';
 import type { ConfigTree } from './tree.ts';
 
 /** An agent, and what it was made from. */
@@ -59,7 +59,8 @@ export async function rollOf({ units, overrides, surroundings, pace, former }: O
   let known = 0;
   let lost = false;
   for (const [name, unit] of units) {
-    if (pace.due) await pace.pause();
+    const rest = pace.rest();
+    if (rest) await rest;
     const own = overrides.get(name) ?? none;
     const before = former?.roll.agents.get(name);
     if (before) known++;

@@ -1,4 +1,5 @@
 import type { ConfigDocument } from '../extension/config-provider.ts';
+import { Pace } from '../pace.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
 import { Registry } from '../plugin/registry.ts';
 import { deepFreeze } from './canonical.ts';
@@ -11,7 +12,6 @@ import type { JsonSchema } from './json-schema.ts';
 import { type ConfigSettings, configCommon, defaultConfigProvider } from './language/config.ts';
 import type { LoadOptions } from './load.ts';
 import { applyOverrides } from './overrides.ts';
-import { Pace } from './pace.ts';
 import { readParts } from './parts.ts';
 import { languageOf } from './plugins.ts';
 import { bootSchema } from './schema.ts';

@@ -1,3 +1,4 @@
+import type { Pace } from '../pace.ts';
 import type { Plugin } from '../plugin/definition.ts';
 import { deepFreeze, hashOf } from './canonical.ts';
 import { type ConfigFile, type FileHashes, hashFiles } from './config-files.ts';
@@ -9,7 +10,6 @@ import type { ConfigPath } from './issue.ts';
 import { folderIn } from './loaded-agent.ts';
 import { normalize } from './normalize.ts';
 import { applyOverrides, type Override } from './overrides.ts';
-import type { Pace } from './pace.ts';
 import { type Language, languageOf } from './plugins.ts';
 import type { NameUse } from './references.ts';
 import { checkStorage } from './references.ts';

@@ -1,4 +1,5 @@
 import type { ConfigDocument } from '../extension/config-provider.ts';
+import { Pace } from '../pace.ts';
 import type { Plugin } from '../plugin/definition.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { checkCycles } from './agent-cycles.ts';
@@ -11,7 +12,6 @@ import { firstOf } from './findings.ts';
 import type { AgentSurroundings } from './loaded-agent.ts';
 import { type LoadedRest, loadRest } from './loaded-rest.ts';
 import { agentOverrides, type Override, type OverridesByAgent } from './overrides.ts';
-import { Pace } from './pace.ts';
 import type { ConfigFormat } from './parse.ts';
 import { type Parts, partsOf, wholeOf } from './parts.ts';
 import { checkName, isUsable, type NameUse } from './references.ts';
@@ -197,7 +197,8 @@ async function checkNames(rest: LoadedRest, roll: RollChange, { surroundings, fo
   const gone = (section: string) => [...(former?.names.of(section) ?? [])].some((name) => !names.has(section, name));
   const all = roll.lost || ['llms', 'document_stores'].some(gone);
   for (const name of all ? roll.agents.keys() : roll.changed) {
-    if (pace.due) await pace.pause();
+    const rest = pace.rest();
+    if (rest) await rest;
     for (const use of roll.agents.get(name)?.agent.uses ?? []) check(name, use);
   }
   for (const use of rest.uses) checkName(use, rest.tree, names, rest.findings);

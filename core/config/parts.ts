@@ -1,8 +1,8 @@
 import type { ConfigDocument } from '../extension/config-provider.ts';
+import type { Pace } from '../pace.ts';
 import { type AgentUnit, Indivisible, packedUnit, readUnit, TextUnit } from './agent-unit.ts';
 import { type Assembled, type AssembleOptions, localText, type PlacedText, sizeIssue, textsOf } from './assemble.ts';
 import { Assembly, wrongPath } from './assembly.ts';
-import type { Pace } from './pace.ts';
 import { maxTextBytes, type Parsed } from './parse.ts';
 import { isLong, read } from './reading.ts';
 import { type Cut, split } from './split.ts';
@@ -129,7 +129,8 @@ async function finish(
   const here = Object.entries(section);
   const agents: Units = here.length === 0 ? units : new Map();
   for (const [name, value] of here) {
-    if (pace.due) await pace.pause();
+    const rest = pace.rest();
+    if (rest) await rest;
     agents.set(name, readUnit(value, origins.get(section)?.get(name) ?? {}, origins));
   }
   if (agents !== units) for (const [name, unit] of units) agents.set(name, unit);

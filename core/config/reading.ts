@@ -1,4 +1,4 @@
-import type { Pace } from './pace.ts';
+import type { Pace } from '../pace.ts';
 import { type Parsed, type ParseOptions, parse } from './parse.ts';
 import { parseInThread } from './parse-thread.ts';
 import { type Piece, unpack } from './pieces.ts';
@@ -19,7 +19,8 @@ export interface ReadOptions extends ParseOptions {
 /** As `parse`, without keeping anybody waiting. */
 export async function read(text: ConfigText, { pace, takeAgent, ...options }: ReadOptions): Promise<Parsed> {
   if (!isLong(text.text)) {
-    if (pace.due) await pace.pause();
+    const rest = pace.rest();
+    if (rest) await rest;
     return parse(text, options);
   }
   const { path = [], origins, format } = options;
@@ -27,7 +28,8 @@ export async function read(text: ConfigText, { pace, takeAgent, ...options }: Re
   let origin = {};
   for await (const { pieces, end } of parseInThread({ text, path, format })) {
     for (const piece of pieces) {
-      if (pace.due) await pace.pause();
+      const rest = pace.rest();
+      if (rest) await rest;
       const { offset, source, packed } = piece;
       const own = source === undefined ? { text, offset } : { text, offset, source };
       const key = piece.path.at(-1);

@@ -1,12 +1,12 @@
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { errorMessage, HectorError } from '../errors.ts';
+import type { Pace } from '../pace.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { coerce } from './coerce.ts';
 import { fillDefaults } from './descend.ts';
 import { explain } from './explain.ts';
 import type { Findings } from './findings.ts';
 import { type JsonSchema, mapSubschemas } from './json-schema.ts';
-import type { Pace } from './pace.ts';
 import { bootSchema, resolvedSchema } from './schema.ts';
 import type { ConfigTree } from './tree.ts';
 import { pruned, usedVariants } from './used-variants.ts';
@@ -87,9 +87,9 @@ export async function validateInTurns(
 ): Promise<void> {
   fillDefaults(language.schema, tree.root);
   for (const check of checksOf(tree, language)) {
-    if (pace.due) await pace.pause();
+    await pace.rest();
     validateWith(check, tree, language, findings);
-    if (pace.due) await pace.pause();
+    await pace.rest();
   }
 }
 

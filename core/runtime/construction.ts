@@ -3,9 +3,9 @@ import type { Snapshot } from '../config/snapshot.ts';
 import { HectorError } from '../errors.ts';
 import type { ExtensionContext } from '../extension/points.ts';
 import type { Logger } from '../logger.ts';
+import { Pace } from '../pace.ts';
 import type { BuildReport } from './build-report.ts';
 import type { Instances } from './instances.ts';
-import { Pace } from './pace.ts';
 
 interface ConstructionOptions {
   readonly snapshot: Snapshot;

@@ -1,4 +1,4 @@
-import { Pace } from './pace.ts';
+import { Pace } from '../pace.ts';
 import type { Opened, Pooled } from './pooled.ts';
 import type { ResourcePool } from './resource-pool.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AgentUnit, Indivisible } from '../../../core/config/agent-unit.ts';
 import { agentTree } from '../../../core/config/loaded-agent.ts';
-import { Pace } from '../../../core/config/pace.ts';
+import { Pace } from '../../../core/pace.ts';
 import { type Parts, partsOf, wholeOf } from '../../../core/config/parts.ts';
 import { split } from '../../../core/config/split.ts';
 import { type ConfigTree, get, namesIn } from '../../../core/config/tree.ts';

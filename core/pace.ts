@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long work may go on before whatever else waits has its turn. */
-const stretchMs = 10;
+const stretchMs = 8;
 /** So many small steps between two looks at the clock. */
 const batch = 256;
 
