@@ -6,6 +6,7 @@ import { responseOf } from './consul-errors.ts';
 import { followState } from './consul-follow.ts';
 import { readEntry, readKeys, readState, textOf, versionOf, writeRule } from './consul-read.ts';
 import type { Operation, Store, StoreState } from './store.ts';
+import { StoreAnnouncements } from './store-announcement.ts';
 
 export interface ConsulStoreOptions extends ConsulAddress {
   /** How long a blocking query may wait. */
@@ -23,11 +24,12 @@ export class ConsulStore implements Store {
   readonly limits = { operations: 64, bytes: transactionBytes, valueBytes: transactionBytes };
   readonly #client: ConsulClient;
   readonly #options: ConsulStoreOptions;
-  readonly #announcements = new Set<Announcement>();
+  readonly #announcements: StoreAnnouncements;
 
   constructor(options: ConsulStoreOptions) {
     this.#client = new ConsulClient(options);
     this.#options = options;
+    this.#announcements = new StoreAnnouncements(options.logger);
   }
 
   async read(key: string, signal: AbortSignal): Promise<StoreState> {
@@ -73,20 +75,11 @@ export class ConsulStore implements Store {
   }
 
   announce(key: string, text: string): Announcement {
-    const announcement = new ConsulAnnouncement(this.#client, key, text, this.#options.logger);
-    this.#announcements.add(announcement);
-    return {
-      update: (next) => announcement.update(next),
-      [Symbol.asyncDispose]: async () => {
-        this.#announcements.delete(announcement);
-        await announcement[Symbol.asyncDispose]();
-      },
-    };
+    return this.#announcements.start(new ConsulAnnouncement(this.#client, key), text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#announcements].map((each) => each[Symbol.asyncDispose]()));
-    this.#announcements.clear();
+    await this.#announcements[Symbol.asyncDispose]();
     this.#client.close();
   }
 

@@ -1,5 +1,5 @@
 import { errorCode, errorMessage, HectorError, type Logger } from '../core/index.ts';
-import { etcdAnnouncement } from './etcd-announcement.ts';
+import { EtcdAnnouncement } from './etcd-announcement.ts';
 import { compareTarget } from './etcd-client.ts';
 import { EtcdCluster, joined } from './etcd-cluster.ts';
 import { etcdError, isUnreachable } from './etcd-errors.ts';
@@ -7,6 +7,7 @@ import { keyRange, type RangeContent, readRange } from './etcd-range.ts';
 import type { EtcdTarget } from './etcd-session.ts';
 import { EtcdWatch } from './etcd-watch.ts';
 import type { Operation, Store, StoredValue, StoreState } from './store.ts';
+import { StoreAnnouncements } from './store-announcement.ts';
 
 export interface EtcdStoreOptions extends EtcdTarget {
   /** How often everything is read again although nothing seems to have changed. */
@@ -22,6 +23,7 @@ const requestBytes = 1.5 * 1024 ** 2 - 64 * 1024;
 /** A `Store` over etcd's own API. */
 export function etcdStore(options: EtcdStoreOptions): Store {
   const cluster = new EtcdCluster(options);
+  const announcements = new StoreAnnouncements(options.logger);
   return {
     limits: { operations: 128, bytes: requestBytes, valueBytes: requestBytes },
     async read(key, signal) {
@@ -46,8 +48,11 @@ export function etcdStore(options: EtcdStoreOptions): Store {
       const success = [{ request_delete_range: below }, { request_delete_range: { key: Buffer.from(key) } }];
       await cluster.call(({ kv }, options) => kv.txn({ success }, options), signal);
     },
-    announce: (key, value) => etcdAnnouncement(cluster, key, value, options.logger),
-    [Symbol.asyncDispose]: () => cluster.dispose(),
+    announce: (key, value) => announcements.start(new EtcdAnnouncement(cluster, key), value),
+    async [Symbol.asyncDispose]() {
+      await announcements[Symbol.asyncDispose]();
+      await cluster.dispose();
+    },
   };
 }
 

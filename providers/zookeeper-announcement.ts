@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Announcement, errorMessage, HectorError, type Logger } from '../core/index.ts';
-import { Bell } from './zookeeper-bell.ts';
+import { HectorError } from '../core/index.ts';
+import type { AnnouncedKey, KeepCall } from './store-announcement.ts';
 import type { ZooKeeperConnection } from './zookeeper-connection.ts';
 import type { Change } from './zookeeper-driver.ts';
 import type { ZooKeeperEnsemble } from './zookeeper-ensemble.ts';
@@ -13,78 +13,69 @@ const rivalMs = 1_000;
 const attempts = 20;
 
 /** A node that lives as long as the session that made it; a new session makes it anew. */
-export class ZooKeeperAnnouncement implements Announcement {
+export class ZooKeeperAnnouncement implements AnnouncedKey {
+  readonly store = 'ZooKeeper';
+  readonly key: string;
   readonly #ensemble: ZooKeeperEnsemble;
-  readonly #path: string;
-  readonly #logger: Logger;
-  readonly #stop = new AbortController();
-  readonly #bell = new Bell();
-  readonly #running: Promise<void>;
-  #text: string;
+  /** Where it is kept, and watched, so that there is no need to look now and then. */
+  #home: { readonly connection: ZooKeeperConnection; leave(): void } | undefined;
   /** The last that it was seen to belong to. */
   #placed: ZooKeeperConnection | undefined;
 
-  constructor(ensemble: ZooKeeperEnsemble, path: string, text: string, logger: Logger) {
+  constructor(ensemble: ZooKeeperEnsemble, path: string) {
     this.#ensemble = ensemble;
-    this.#path = path;
-    this.#logger = logger;
-    this.#text = text;
-    this.#running = this.#run();
+    this.key = path;
   }
 
-  update(text: string): void {
-    this.#text = text;
-    this.#bell.ring();
+  retryMs(failures: number): number {
+    return Math.min(longestMs, shortestMs * 2 ** (failures - 1)) * (0.5 + Math.random());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    let waitMs = shortestMs;
-    while (!signal.aborted) {
-      try {
-        const connection = await this.#ensemble.connection(signal);
-        await this.#keep(connection, () => {
-          waitMs = shortestMs;
-        });
-      } catch (error) {
-        if (signal.aborted) return;
-        const fields = { path: this.#path, error: errorMessage(error) };
-        if (waitMs === shortestMs)
-          this.#logger.warn(fields, 'What this process announces is not in the store at the moment. It is tried again');
-        await sleep(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
-        waitMs = Math.min(longestMs, waitMs * 2);
-      }
-    }
-  }
-
-  /** Returns when it is disposed, with the node removed; throws when the connection is lost. */
-  async #keep(connection: ZooKeeperConnection, kept: () => void): Promise<void> {
-    const { signal } = this.#stop;
-    // Whoever removes or overwrites it makes no difference for long.
-    const unwatch = connection.watch(this.#path, () => this.#bell.ring());
+  async keep(call: KeepCall): Promise<void> {
     try {
-      while (!signal.aborted) {
-        await this.#put(connection);
-        kept();
-        await this.#bell.wait([signal, connection.lost]);
-        if (!signal.aborted) connection.lost.throwIfAborted();
-      }
-    } finally {
-      unwatch();
-      if (signal.aborted) await this.#remove(connection);
+      this.#home?.connection.lost.throwIfAborted();
+      this.#home ??= this.#settle(await this.#ensemble.connection(call.signal), call);
+      await this.#put(this.#home.connection, call);
+    } catch (error) {
+      if (!call.signal.aborted) this.#leave();
+      throw error;
     }
   }
 
-  async #put(connection: ZooKeeperConnection): Promise<void> {
-    const path = this.#path;
+  async forget(): Promise<void> {
+    const connection = this.#leave();
+    if (!connection) return;
+    const znode = await connection.data(this.key);
+    if (znode && connection.owns(znode.stat))
+      await connection.change([{ type: 'remove', path: this.key, version: znode.stat.version }]);
+  }
+
+  #settle(connection: ZooKeeperConnection, { wake }: KeepCall) {
+    const { lost } = connection;
+    // Whoever removes or overwrites it makes no difference for long.
+    const unwatch = connection.watch(this.key, wake);
+    lost.addEventListener('abort', wake);
+    return {
+      connection,
+      leave() {
+        unwatch();
+        lost.removeEventListener('abort', wake);
+      },
+    };
+  }
+
+  #leave(): ZooKeeperConnection | undefined {
+    const home = this.#home;
+    this.#home = undefined;
+    home?.leave();
+    return home?.connection;
+  }
+
+  async #put(connection: ZooKeeperConnection, { text, signal }: KeepCall): Promise<void> {
+    const path = this.key;
     for (let attempt = 0; attempt < attempts; attempt++) {
       const znode = await connection.data(path, true);
-      const data = Buffer.from(this.#text);
+      const data = Buffer.from(text());
       const mine = znode !== undefined && connection.owns(znode.stat);
       if (mine) this.#placed = connection;
       if (mine && znode.data?.equals(data)) return;
@@ -94,22 +85,11 @@ export class ZooKeeperAnnouncement implements Announcement {
       }
       await createFolders(connection, path);
       // Another process of this name: they take turns, slowly.
-      if (znode && this.#placed === connection) await sleep(rivalMs, undefined, { signal: this.#stop.signal });
+      if (znode && this.#placed === connection) await sleep(rivalMs, undefined, { signal });
       // That of a session which was lost, and lives on for a while, gives way.
       const other: readonly Change[] = znode ? [{ type: 'remove', path, version: znode.stat.version }] : [];
       await connection.change([...other, { type: 'create', path, data, ephemeral: true }]);
     }
     throw new HectorError('store_unreachable', `"${path}" in ZooKeeper is written by another process all the time.`);
-  }
-
-  async #remove(connection: ZooKeeperConnection): Promise<void> {
-    try {
-      const znode = await connection.data(this.#path);
-      if (znode && connection.owns(znode.stat))
-        await connection.change([{ type: 'remove', path: this.#path, version: znode.stat.version }]);
-    } catch (error) {
-      // It goes when its session ends: at once when the connection is closed, else when it expires.
-      this.#logger.debug({ path: this.#path, error: errorMessage(error) }, 'What was announced is not removed yet');
-    }
   }
 }

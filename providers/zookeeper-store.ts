@@ -1,6 +1,7 @@
 import type { Announcement, Logger } from '../core/index.ts';
 import { HectorError } from '../core/index.ts';
 import type { Operation, Store, StoreState } from './store.ts';
+import { StoreAnnouncements } from './store-announcement.ts';
 import { ZooKeeperAnnouncement } from './zookeeper-announcement.ts';
 import { unlessAborted } from './zookeeper-bell.ts';
 import type { ZooKeeperConnection } from './zookeeper-connection.ts';
@@ -27,11 +28,12 @@ export class ZooKeeperStore implements Store {
   readonly limits = limits;
   readonly #ensemble: ZooKeeperEnsemble;
   readonly #options: StoreOptions;
-  readonly #announcements = new Set<ZooKeeperAnnouncement>();
+  readonly #announcements: StoreAnnouncements;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#ensemble = new ZooKeeperEnsemble(options);
+    this.#announcements = new StoreAnnouncements(options.logger);
   }
 
   async read(key: string, signal: AbortSignal): Promise<StoreState> {
@@ -145,19 +147,11 @@ export class ZooKeeperStore implements Store {
   }
 
   announce(key: string, text: string): Announcement {
-    const announcement = new ZooKeeperAnnouncement(this.#ensemble, this.#path(key), text, this.#options.logger);
-    this.#announcements.add(announcement);
-    return {
-      update: (next) => announcement.update(next),
-      [Symbol.asyncDispose]: async () => {
-        this.#announcements.delete(announcement);
-        await announcement[Symbol.asyncDispose]();
-      },
-    };
+    return this.#announcements.start(new ZooKeeperAnnouncement(this.#ensemble, this.#path(key)), text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#announcements].map((announcement) => announcement[Symbol.asyncDispose]()));
+    await this.#announcements[Symbol.asyncDispose]();
     await this.#ensemble[Symbol.asyncDispose]();
   }
 

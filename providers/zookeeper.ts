@@ -1,11 +1,10 @@
 import { configProvider, definePlugin, duration, HectorError, milliseconds, Type } from '../core/index.ts';
+import { invalid, serversOption } from './store-options.ts';
 import { storeProvider } from './store-provider.ts';
 import type { Server } from './zookeeper-driver.ts';
 import { ZooKeeperStore } from './zookeeper-store.ts';
 
 const defaultPort = 2181;
-
-const Servers = Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })]);
 
 /** A node, or with a `/` at its end all that is below it. Its revision is the transaction that wrote it last. */
 export default definePlugin({
@@ -17,11 +16,10 @@ export default definePlugin({
       description: 'Apache ZooKeeper',
       options: Type.Object(
         {
-          address: Type.Optional({
-            ...Servers,
-            description: 'The servers, `host:port` with commas between them, or a list (default: 127.0.0.1:2181)',
-          }),
-          servers: Type.Optional({ ...Servers, description: 'The same as `address`' }),
+          address: serversOption(
+            'The servers, `host:port` with commas between them, or a list (default: 127.0.0.1:2181)',
+          ),
+          servers: serversOption('The same as `address`'),
           key: Type.String({ minLength: 1, description: 'The node; with a "/" at its end all that is below it' }),
           auth: Type.Optional(
             Type.Object(
@@ -40,10 +38,7 @@ export default definePlugin({
       ),
       create({ address, servers, key, auth, session_timeout, timeout }, { logger }) {
         if (address !== undefined && servers !== undefined)
-          throw new HectorError(
-            'invalid_options',
-            'The config provider zookeeper takes `address` or `servers`, not both.',
-          );
+          throw invalid('The config provider zookeeper takes `address` or `servers`, not both.');
         const { list, root } = parseServers(address ?? servers ?? `127.0.0.1:${defaultPort}`);
         const path = pathOf(key);
         const store = new ZooKeeperStore({
@@ -73,14 +68,10 @@ function parseServers(text: string | readonly string[]): { readonly list: readon
       const [, ipv6, name, port = String(defaultPort)] = /^(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?$/.exec(host) ?? [];
       const found = ipv6 ?? name;
       if (found === undefined || Number(port) > 65_535)
-        throw new HectorError(
-          'invalid_options',
-          `"${host}" is no address of a ZooKeeper server; one is like "zk1:2181".`,
-        );
+        throw invalid(`"${host}" is no address of a ZooKeeper server; one is like "zk1:2181".`);
       return { host: found, port: Number(port) };
     });
-  if (list.length === 0)
-    throw new HectorError('invalid_options', `"${joined}" names no ZooKeeper server; one is like "zk1:2181".`);
+  if (list.length === 0) throw invalid(`"${joined}" names no ZooKeeper server; one is like "zk1:2181".`);
   if (root !== '') checkNames(joined, root.slice(1));
   return { list, root };
 }

@@ -83,15 +83,16 @@ async function run(source: Source, random: Random): Promise<void> {
     await source.heal();
     trace.push('heal');
     if (random.below(10) < 3) await write(`name: last-${count++}\n`);
-    const settled = () => isSettled(watcher.status(), last);
-    const started = performance.now();
-    while (!settled() && performance.now() - started < settleMs) await sleep(10);
+    const told = () => `${trace.join(' → ')}\n${JSON.stringify(watcher.status(), undefined, 1)}`;
+    const deadline = performance.now() + settleMs;
+    while (!isSettled(watcher.status(), last)) {
+      if (performance.now() > deadline) assert.fail(told());
+      await sleep(10);
+    }
     await Promise.all(reloads);
-    if (!settled()) assert.fail(`${trace.join(' → ')}\n${JSON.stringify(watcher.status(), undefined, 1)}`);
     // And stays so, also if the store goes away just now.
     await sleep(60);
-    const stays = isSettled({ ...watcher.status(), connected: true }, last);
-    assert.ok(stays, `it did not stay: ${trace.join(' → ')}\n${JSON.stringify(watcher.status(), undefined, 1)}`);
+    assert.ok(isSettled({ ...watcher.status(), connected: true }, last), `it did not stay: ${told()}`);
   } finally {
     await watched[Symbol.asyncDispose]();
   }

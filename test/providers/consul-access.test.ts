@@ -5,10 +5,12 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ConfigDocument, type ConfigProvider, errorCode, errorMessage } from '../../core/index.ts';
-import { type Certificates, type Consul, consulMissing, startConsul } from '../services/consul.ts';
+import type { Certificates } from '../services/certificates.ts';
+import { type Consul, consulMissing, startConsul } from '../services/consul.ts';
 import { freePort } from '../services/service.ts';
+import { Following } from '../support/following.ts';
 import { until } from '../support/until.ts';
-import { Following, openConsul } from './consul-following.ts';
+import { openConsul } from './consul-opened.ts';
 
 const signal = () => AbortSignal.timeout(30_000);
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { type Consul, consulMissing, startConsul } from '../services/consul.ts';
 import { until } from '../support/until.ts';
-import { openConsul } from './consul-following.ts';
+import { openConsul } from './consul-opened.ts';
 
 /** A beat takes 5 s; the rest is for a busy machine. */
 const soonMs = 30_000;

@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Following } from '../support/following.ts';
 import { until } from '../support/until.ts';
-import { Following, openConsul } from './consul-following.ts';
+import { openConsul } from './consul-opened.ts';
 
 /** What a real agent does seldom or never: an agent whose index and manners are made up. Keeps one key. */
 class MadeUpAgent implements AsyncDisposable {

@@ -4,9 +4,10 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Consul, consulMissing, startConsul } from '../services/consul.ts';
+import { Following } from '../support/following.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
-import { Following, openConsul } from './consul-following.ts';
+import { openConsul } from './consul-opened.ts';
 
 const run = promisify(execFile);
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Consul, consulMissing, startConsul } from '../services/consul.ts';
+import { Following } from '../support/following.ts';
 import { until } from '../support/until.ts';
-import { Following, openConsul } from './consul-following.ts';
+import { openConsul } from './consul-opened.ts';
 
 /** Recovery is to take 2 s; the rest is for a busy machine. */
 const soonMs = 15_000;

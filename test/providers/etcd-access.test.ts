@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ConfigDocument, type ConfigProvider, errorCode, errorMessage } from '../../core/index.ts';
 import etcdPlugin from '../../providers/etcd.ts';
-import { type Certificates, type Etcd, etcdMissing, startEtcd } from '../services/etcd.ts';
+import type { Certificates } from '../services/certificates.ts';
+import { type Etcd, etcdMissing, startEtcd } from '../services/etcd.ts';
 import { freePort } from '../services/service.ts';
 import { createInstance, extensionContext } from '../support/extension.ts';
 

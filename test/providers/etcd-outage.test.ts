@@ -3,49 +3,15 @@ import { execFile } from 'node:child_process';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type ConfigDocument, type ConfigProvider, errorMessage } from '../../core/index.ts';
+import type { ConfigProvider } from '../../core/index.ts';
 import etcdPlugin from '../../providers/etcd.ts';
 import { type Etcd, etcdMissing, startEtcd } from '../services/etcd.ts';
 import { createInstance, extensionContext } from '../support/extension.ts';
+import { Following } from '../support/following.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
-
-/** As the core does it: watches, and watches again when that throws. */
-class Following implements AsyncDisposable {
-  readonly documents: ConfigDocument[] = [];
-  readonly failures: string[] = [];
-  readonly #provider: ConfigProvider;
-  readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
-
-  constructor(provider: ConfigProvider) {
-    this.#provider = provider;
-    this.#running = this.#run(this.#stop.signal);
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        for await (const document of this.#provider.watch(signal)) this.documents.push(document);
-      } catch (error) {
-        this.failures.push(errorMessage(error));
-        await sleep(250, undefined, { signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  get text(): string | undefined {
-    return this.documents.at(-1)?.text;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-    await this.#provider[Symbol.asyncDispose]?.();
-  }
-}
 
 /** Recovery is to take 2 s; the rest is for a busy machine. */
 const soonMs = 10_000;

@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type Certificates, makeCertificates } from './certificates.ts';
 import {
   alone,
   cacheFolder,
@@ -63,14 +64,6 @@ async function build(program: string): Promise<string> {
   }
 }
 
-export interface Certificates {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-  /** An authority that has signed nothing. */
-  readonly otherCa: string;
-}
-
 export interface Consul extends Service {
   /** `127.0.0.1:<port>`, plain HTTP. */
   readonly address: string;
@@ -99,7 +92,7 @@ export async function startConsul({ tls = false, acl = false }: ConsulOptions = 
   if (!program) throw new Error(String(consulMissing));
   const folder = await serviceFolder('consul');
   const [port, https, server, serf] = [await freePort(), await freePort(), await freePort(), await freePort()];
-  const certificates = tls ? await makeCertificates(folder) : undefined;
+  const certificates = tls ? await makeCertificates(folder, 'consul.test') : undefined;
   const rootToken = acl ? 'c0ffee00-0000-4000-8000-000000000000' : undefined;
   const configuration = {
     server: true,
@@ -185,26 +178,4 @@ export async function startConsul({ tls = false, acl = false }: ConsulOptions = 
       return (JSON.parse(made) as { SecretID: string }).SecretID;
     },
   };
-}
-
-/** For a day: an authority, the server's certificate and a client's, and an authority that has nothing to do with them. */
-async function makeCertificates(folder: string): Promise<Certificates> {
-  const path = (name: string) => join(folder, name);
-  const openssl = (...args: readonly string[]) => run('openssl', args, { cwd: folder });
-  const elliptic = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  for (const name of ['ca', 'other-ca'])
-    await openssl(
-      ...['req', '-x509', ...elliptic, '-days', '1', '-subj', `/CN=${name}`],
-      ...['-keyout', `${name}.key`, '-out', `${name}.crt`],
-    );
-  const extensions = 'extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:consul.test,IP:127.0.0.1\n';
-  await writeFile(path('extensions'), extensions);
-  for (const name of ['server', 'client']) {
-    await openssl('req', ...elliptic, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-    await openssl(
-      ...['x509', '-req', '-days', '1', '-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', 'extensions'],
-      ...['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],
-    );
-  }
-  return { ca: path('ca.crt'), cert: path('client.crt'), key: path('client.key'), otherCa: path('other-ca.crt') };
 }

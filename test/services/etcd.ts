@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type Certificates, makeCertificates } from './certificates.ts';
 import {
   alone,
   findProgram,
@@ -41,14 +41,6 @@ if (!found && mayInstall) {
 export const etcdMissing = found
   ? false
   : 'etcd is not installed: apt-get install etcd-server etcd-client, or set HECTOR_TEST_INSTALL';
-
-export interface Certificates {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-  /** An authority that has signed nothing. */
-  readonly otherCa: string;
-}
 
 export interface Etcd extends Service {
   readonly url: string;
@@ -138,7 +130,7 @@ async function startMember(
   const programs = found;
   if (!programs) throw new Error(String(etcdMissing));
   const folder = await serviceFolder('etcd');
-  const certificates = tls ? await makeCertificates(folder) : undefined;
+  const certificates = tls ? await makeCertificates(folder, 'etcd.test') : undefined;
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${member.client}`;
   const peer = (port: number) => `http://127.0.0.1:${port}`;
   const service = await startService({
@@ -191,31 +183,3 @@ const serverTls = (folder: string, { ca }: Certificates) => [
   ...['--cert-file', join(folder, 'server.crt'), '--key-file', join(folder, 'server.key')],
   ...['--client-cert-auth', '--trusted-ca-file', ca],
 ];
-
-/** For a day: an authority, the server's certificate and a client's, and an authority that has nothing to do with them. */
-async function makeCertificates(folder: string): Promise<Certificates> {
-  await mkdir(folder, { recursive: true });
-  const path = (name: string) => join(folder, name);
-  const openssl = (...args: readonly string[]) => run('openssl', args, { cwd: folder });
-  const elliptic = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  for (const name of ['ca', 'other-ca'])
-    await openssl(
-      ...['req', '-x509', ...elliptic, '-days', '1', '-subj', `/CN=${name}`],
-      ...['-keyout', `${name}.key`, '-out', `${name}.crt`],
-    );
-  const extensions = 'extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:etcd.test,IP:127.0.0.1\n';
-  await writeFile(path('extensions'), extensions);
-  for (const name of ['server', 'client']) {
-    await openssl('req', ...elliptic, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-    await openssl(
-      ...['x509', '-req', '-days', '1', '-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', 'extensions'],
-      ...['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],
-    );
-  }
-  return {
-    ca: path('ca.crt'),
-    cert: path('client.crt'),
-    key: path('client.key'),
-    otherCa: path('other-ca.crt'),
-  };
-}

@@ -1,22 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConfigDocument, type ConfigProvider, errorCode, errorMessage } from '../../core/index.ts';
-import consulPlugin from '../../providers/consul.ts';
-import { createInstance, extensionContext } from '../support/extension.ts';
-
-export type Provider = Required<ConfigProvider>;
-
-export const openConsul = async (options: object): Promise<Provider> =>
-  (await createInstance(consulPlugin, options, extensionContext<'config'>())) as Provider;
 
 /** Watches as the core does: again and again, when that throws. Disposes the provider with itself. */
-export class Following implements AsyncDisposable {
+export class Following<P extends ConfigProvider = ConfigProvider> implements AsyncDisposable {
   readonly documents: ConfigDocument[] = [];
+  /** What watching has thrown: the code, a colon, the message. */
   readonly failures: string[] = [];
-  readonly provider: Provider;
+  readonly provider: P;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(provider: Provider) {
+  constructor(provider: P) {
     this.provider = provider;
     this.#running = this.#run(this.#stop.signal);
   }
@@ -39,6 +33,6 @@ export class Following implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    await this.provider[Symbol.asyncDispose]();
+    await this.provider[Symbol.asyncDispose]?.();
   }
 }
