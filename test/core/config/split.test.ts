@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AgentUnit, Indivisible } from '../../../core/config/agent-unit.ts';
 import { agentTree } from '../../../core/config/loaded-agent.ts';
-import { Pace } from '../../../core/pace.ts';
 import { type Parts, partsOf, wholeOf } from '../../../core/config/parts.ts';
 import { split } from '../../../core/config/split.ts';
 import { type ConfigTree, get, namesIn } from '../../../core/config/tree.ts';
+import { Pace } from '../../../core/pace.ts';
 import { Random } from '../../support/random.ts';
 
 const pieces = (text: string) => split(text, (own, before) => ({ own, before }));
