@@ -116,6 +116,8 @@ describe('what other runtimes got wrong', { concurrency: true }, () => {
         await at.writer.put(key, 'name: quiet\n');
         await using watched = watching({ provider: await at.provider(), source: `${kind.name}:${key}` });
         await watched.watcher.start();
+        // A store may take longer for its first answer than a start waits.
+        await until(() => watched.serving() === 'quiet', 20_000);
         const { last_contact: first = '' } = watched.watcher.status();
         // Its queries end and its lists are read again several times in this.
         await until(() => Date.parse(watched.watcher.status().last_contact ?? '') - Date.parse(first) > 8_000, 80_000);
