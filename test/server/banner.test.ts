@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { HectorConfig } from '../../core/config/language/hector.ts';
 import type { AuthScheme } from '../../core/extension/auth-scheme.ts';
-import { type BannerOptions, banner } from '../../server/banner.ts';
+import { type BannerOptions, banner, waitingBanner } from '../../server/banner.ts';
 import { serverDefaults } from '../support/generations.ts';
 
 type Server = Partial<HectorConfig['server']>;
@@ -14,7 +14,7 @@ function options(
 ): BannerOptions {
   const config = {
     server: { ...serverDefaults, ...server },
-    agents,
+    agents: Object.fromEntries(Object.entries(agents).map(([name, agent]) => [name, { enabled: true, ...agent }])),
     llms: { default: { provider: 'openai', model: 'gpt-4o', api_key: 'sk-canary' } },
   } as unknown as HectorConfig;
   const contents = {
@@ -105,4 +105,18 @@ test('auth, public URL and warnings', () => {
   assert.match(text, /Auth +jwt, api-key\n/);
   assert.match(text, /Warning: hector\.yaml:3:5 server\.cors: cross-origin/);
   assert.match(text, /-H 'Authorization: Bearer YOUR_TOKEN'/);
+});
+
+test('an agent that is disabled is not there', () => {
+  const agents = { first: { visibility: 'public', enabled: false }, second: { visibility: 'public' } };
+  const text = banner(options({}, agents));
+  assert.ok(!text.includes('first'));
+  assert.match(text, /curl -s http:\/\/localhost:8080\/agents\/second/);
+});
+
+test('without a configuration yet: where it listens, what it waits for, and where to ask why', () => {
+  const { version, url } = options();
+  const text = waitingBanner({ version, url, source: 'consul:hector/prod', color: false });
+  assert.match(text, /Server +http:\/\/localhost:8080\n/);
+  assert.match(text, /consul:hector\/prod: waiting for it \(http:\/\/localhost:8080\/api\/config\/status says why\)/);
 });
