@@ -33,7 +33,7 @@ export interface HectorOptions {
   /** Before anything is built of a configuration: these are from now on what no log line may hold. */
   onSecrets?(secrets: Secrets): void;
   /** From now on this serves. */
-  onServing?(config: HectorConfig): void;
+  onServing?(snapshot: Snapshot): void;
 }
 
 export interface FollowedSource extends SourceOptions {
@@ -59,6 +59,7 @@ export interface RunningHector extends AsyncDisposable {
   readonly port: number;
   /** What serves; `undefined` until a source has given something that can. */
   readonly generation: Generation | undefined;
+  readonly logger: Logger;
   /** Follows the source; `undefined` where one snapshot is served. */
   readonly watcher: ConfigWatcher | undefined;
   /** Serves another configuration from now on; if that cannot be built, the one before, and throws. */
@@ -81,10 +82,13 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     options.onWarning ? options.onWarning(issue) : logger.warn({ path: issue.path.join('.') }, issue.message);
   const source = 'source' in serve ? serve.source : undefined;
   const pool = new ResourcePool();
+  const hide = ({ secrets }: Snapshot) => {
+    const holding = [runtime.current, ...runtime.draining].flatMap((each) => (each ? [each.contents.secrets] : []));
+    options.onSecrets?.(new Secrets([secrets, ...holding].flatMap(({ values }) => [...values])));
+  };
   const runtime: Runtime<Snapshot> = new Runtime<Snapshot>({
     build(id, next) {
-      const holding = [runtime.current, ...runtime.draining].flatMap((each) => (each ? [each.contents.secrets] : []));
-      options.onSecrets?.(new Secrets([next.secrets, ...holding].flatMap((secrets) => [...secrets.values])));
+      hide(next);
       const createMs = runtime.current ? (source?.warmMs ?? firstWarmMs) : firstWarmMs;
       return build(id, next, { pool, previous: runtime.current, logger, onWarning, createMs });
     },
@@ -108,7 +112,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       apply: async (snapshot) => {
         const { id } = await runtime.reload(snapshot);
         registry = snapshot.registry;
-        options.onServing?.(snapshot.config);
+        options.onServing?.(snapshot);
         return id;
       },
       draining: () => runtime.draining.map(({ id, leases }) => ({ generation: id, leases })),
@@ -125,6 +129,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     write: (content, expected, signal) => control.write(content, expected, signal),
     async check(content) {
       const snapshot = await control.check(content);
+      hide(snapshot);
       await tryOut(snapshot, { pool, logger, previous: runtime.current, createMs: source?.warmMs ?? firstWarmMs });
       return snapshot;
     },
@@ -165,6 +170,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       get generation() {
         return runtime.current;
       },
+      logger,
       watcher,
       reload: (next) => runtime.reload(next),
       close,

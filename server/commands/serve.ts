@@ -31,6 +31,9 @@ type EndSignal = 'SIGTERM' | 'SIGINT';
 /** Serves until a signal ends it. Standard output gets the banner and nothing else; the log goes to standard error. */
 export async function serveCommand(flags: ServeFlags): Promise<number> {
   const signals = new EndSignals();
+  let running: RunningHector | undefined;
+  // Before there is anything to reload, what is to be served is about to be read anyway.
+  process.on('SIGHUP', () => running && reload(running));
   const late = new LateLogger();
   await using source = await openSource({ ...flags, ...(flags.studio && { watch: true }) }, flags, late.logger);
   const local = await source.loadLocal();
@@ -44,19 +47,22 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   endOnBugs(logging);
 
   const warnings = [...(first?.warnings ?? [])];
-  let started = false;
   const hector = await startHector({
     serve: { source: followed(source, { studio: flags.studio, logger, fallback: local, failure }) },
     logger,
     onSecrets: (secrets) => logging.setSecrets(secrets),
-    onServing: (config) => logging.setLevel(config.logger.level),
+    onServing: (snapshot) => {
+      logging.setLevel(snapshot.config.logger.level);
+      // Those of the first are told with what its building has to say.
+      for (const issue of running ? snapshot.warnings : [])
+        logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
+    },
     onWarning: (issue) => {
-      if (started) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
+      if (running) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
       else warnings.push(issue);
     },
   });
-  started = true;
-  process.on('SIGHUP', () => reload(hector, logger));
+  running = hector;
   // Whoever watches the terminal reads them in the banner.
   const watched = file === undefined && process.stderr.isTTY === true;
   for (const issue of watched ? [] : warnings) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
@@ -146,7 +152,7 @@ async function readFirst(source: ConfigSource): Promise<{ snapshot?: Snapshot; f
   }
 }
 
-async function reload({ watcher }: RunningHector, logger: Logger): Promise<void> {
+async function reload({ watcher, logger }: RunningHector): Promise<void> {
   logger.info({}, 'SIGHUP: reading the configuration');
   try {
     await watcher?.reload();

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answer, connect, send } from '../support/a2a-client.ts';
 import { configStatus, metric, rewrite, serves } from '../support/config-status.ts';
-import type { Hector } from '../support/hector.ts';
+import { type Hector, startHector } from '../support/hector.ts';
 import { held, heldConfig, instanceLog, openGate, startHeld } from '../support/held-work.ts';
 import { until } from '../support/until.ts';
 
@@ -72,4 +74,11 @@ test('a shutdown in the middle of a reload: what was being made is disposed, and
   const lines = instanceLog(hector);
   for (const line of ['create gated two 1', 'dispose gated two 1', 'dispose gated one 1'])
     assert.equal(lines.filter((each) => each === line).length, 1, `${line} in ${lines}`);
+});
+
+test('what is likely not meant is told of a reload, too', async () => {
+  const config = 'llms: { default: { provider: echo } }\n';
+  await using hector = await startHector({ config, args: ['--watch'] });
+  await writeFile(join(hector.folder, 'config.yaml'), `${config}guardrails: { strict: {} }\n`);
+  await until(() => /WARN .*config\.yaml:2:1 guardrails: is accepted but not acted on/.test(hector.stderr()));
 });
