@@ -88,7 +88,7 @@ const cases: readonly Case[] = [
   {
     name: 'hangs before it answers',
     behaviour: () => undefined,
-    reason: /sent nothing: 0\.3 s have passed \(timeouts\.first_token\)/,
+    reason: /sent nothing: 1 s have passed \(timeouts\.first_token\)/,
   },
   {
     name: 'hangs in the middle',
@@ -104,7 +104,7 @@ const cases: readonly Case[] = [
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     },
-    reason: /did not finish: 1\.5 s have passed \(timeouts\.total\)/,
+    reason: /did not finish: 5 s have passed \(timeouts\.total\)/,
   },
   {
     name: 'breaks in the middle',
@@ -144,7 +144,7 @@ llms:
     provider: openai
     base_url: ${models.origin}/v1
     api_key: \${KEY}
-    timeouts: { first_token: 300ms, between_tokens: 300ms, total: 1500ms }
+    timeouts: { first_token: 1s, between_tokens: 1s, total: 5s }
     retries: { max: 0 }
 agents: { talker: {} }
 `,
@@ -167,7 +167,7 @@ for (const { name, behaviour, reason } of cases) {
     const status = events.at(-1)?.statusUpdate?.status;
     assert.equal(status?.state, 'TASK_STATE_FAILED');
     assert.match(JSON.stringify(status?.message), reason);
-    assert.ok((await residentMb(hector)) < before + 60, 'memory is bounded');
+    assert.ok((await residentMb(hector)) < before + 100, 'memory is bounded');
     await until(() => models.underWay === 0);
     assert.match(answer(await send(client, 'again', {})), /I am back/);
     assert.doesNotMatch(JSON.stringify(events) + hector.stdout() + hector.stderr(), /canary/);
