@@ -10,6 +10,8 @@ export interface AgentUnit {
   readonly identity: string;
   /** Lines of its source that come before it, where it is whole lines. */
   readonly before?: number;
+  /** Nobody wrote it. */
+  readonly unwritten?: boolean;
   /** Throws `Indivisible` where it cannot be understood without the rest of the document. */
   read(): AgentReading;
 }
@@ -27,6 +29,7 @@ export class Indivisible extends Error {}
 /** An agent that follows from the rest of the configuration, or from a flag. */
 export const unwritten = (origin?: Origin): AgentUnit => ({
   identity: origin ? 'implied' : 'flag',
+  unwritten: true,
   read: () => ({ ...(origin && { value: {} }), origin: origin ?? {}, origins: new WeakMap() }),
 });
 

@@ -81,7 +81,11 @@ export function snapshotOf({ document, texts, rest, root, roll, registry, folder
     registry,
     locate: (path) => treeFor(path).locate(path),
     originOf: (path) => valueOrigin(treeFor(path), path, source),
-    folderOf: (path) => folderIn(treeFor(path), path, folder),
+    folderOf: (path) => {
+      // Asked for every agent that is built. What is written of one stands in the document, and its tree need not be made.
+      const agent = path.length === 2 && path[0] === 'agents' ? roll.agents.get(String(path[1])) : undefined;
+      return agent && !agent.unit.unwritten ? document.folder : folderIn(treeFor(path), path, folder);
+    },
     resolvedPath: (path) => rest.tree.moved(path),
   };
 }
