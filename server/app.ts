@@ -1,14 +1,16 @@
 import type Koa from 'koa';
 import type { Executions } from '../core/task/executions.ts';
+import type { PushConfigs } from './a2a/push-configs.ts';
 import { a2aRoutes } from './a2a/routes.ts';
 import { type PipelineOptions, pipeline } from './pipeline.ts';
 import type { RequestState } from './state.ts';
 
 export interface AppOptions extends Omit<PipelineOptions, 'routes'> {
   readonly executions: Executions;
+  readonly push?: PushConfigs;
 }
 
 /** Hector over HTTP: the agents of whatever generation is current, over A2A. */
-export function createApp({ executions, ...options }: AppOptions): Koa<RequestState> {
-  return pipeline({ ...options, routes: a2aRoutes({ executions }) });
+export function createApp({ executions, push, ...options }: AppOptions): Koa<RequestState> {
+  return pipeline({ ...options, routes: [a2aRoutes({ executions, push })] });
 }

@@ -16,7 +16,7 @@ export interface PipelineOptions {
   readonly operations: Operations;
   readonly logger: Logger;
   /** What is served once it is known who asks, of which generation. */
-  readonly routes: Router<RequestState>;
+  readonly routes: readonly Router<RequestState>[];
   /** What is told of the process itself. Served also while there is no generation yet, and so without a lease. */
   readonly own?: readonly Router<RequestState>[];
 }
@@ -34,7 +34,7 @@ export function pipeline({ runtime, operations, logger, routes, own = [] }: Pipe
   app.use(origin());
   app.use(authenticate());
   for (const each of ownRoutes) app.use(each);
-  app.use(routes.routes());
+  for (const each of routes) app.use(each.routes());
   app.use(unanswered);
   return app;
 }

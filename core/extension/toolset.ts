@@ -11,6 +11,15 @@ export interface ToolContext {
   readonly logger: Logger;
   /** Aborts when the task is cancelled or the call's own deadline has passed. */
   readonly signal: AbortSignal;
+  /** Tells whoever reads along how far the call has come. */
+  progress(update: ToolProgress): void;
+}
+
+export interface ToolProgress {
+  /** Grows with every update. */
+  readonly progress: number;
+  readonly total?: number;
+  readonly message?: string;
 }
 
 /** A string is read by the model as it is; parts as text and images; anything else as JSON. */
@@ -18,6 +27,8 @@ export type ToolResult = string | readonly (TextPart | FilePart)[] | object | nu
 
 /** Arguments have been checked against `parameters`. Throws to tell the model that the call failed, and why. */
 export interface Tool extends ToolDefinition {
+  /** A call that succeeds ends the agent's run: the model is not asked again. */
+  readonly final?: boolean;
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolResult> | ToolResult;
 }
 

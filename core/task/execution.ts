@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from '../a2a.ts';
 import { HectorError } from '../errors.ts';
-import type { AgentContext, AgentEvent, Session } from '../extension/agent.ts';
+import type { AgentEvent } from '../extension/agent.ts';
 import type { Principal } from '../extension/auth-scheme.ts';
 import type { Logger } from '../logger.ts';
+import type { ChatMessage, Usage } from '../message.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
+import { agentContext } from './agent-context.ts';
 import { Answer } from './answer.ts';
 import type { TaskEvent } from './event.ts';
 import { EventLog } from './event-log.ts';
@@ -14,6 +16,7 @@ import { TaskFold } from './fold.ts';
 import { type TaskReader, unlessAborted } from './reader.ts';
 import { eventsPerTurn, graceMs, lingerMs, maxTaskBytes, saveMs, taskSettings } from './settings.ts';
 import { partsSize, taskSize } from './size.ts';
+import { sumOf } from './usage.ts';
 
 export interface ExecutionOptions {
   /** The execution's own: it releases it. */
@@ -27,6 +30,12 @@ export interface ExecutionOptions {
   /** Whether the caller reads along. */
   readonly streaming: boolean;
   readonly requestId?: string | undefined;
+  readonly accepts?: readonly string[] | undefined;
+  readonly extensions?: ReadonlySet<string> | undefined;
+  /** The conversation, where the caller brings it along: then none is kept. */
+  readonly history?: readonly ChatMessage[] | undefined;
+  /** Tasks of the same caller and agent, by their ids. */
+  tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
   /** What must be over before the task is written to the store: the writing of an earlier run. */
   readonly after?: Promise<unknown> | undefined;
   readonly logger: Logger;
@@ -72,6 +81,7 @@ export class Execution {
   readonly #settled: Promise<Task>;
   #settle: (task: Task) => void = () => {};
   #events: AsyncIterator<AgentEvent> | undefined;
+  #usage: Usage | undefined;
   #bytes: number;
   #outcome: Outcome | undefined;
   #grace: NodeJS.Timeout | undefined;
@@ -124,6 +134,11 @@ export class Execution {
     return this.#fold.snapshot();
   }
 
+  /** What the models have cost so far, where the agent says so. */
+  get usage(): Usage | undefined {
+    return this.#usage;
+  }
+
   /** Whether `task` is the last this execution makes of it, though its readers may not have learnt of it yet. */
   get concluded(): boolean {
     return this.#concluding !== undefined;
@@ -145,8 +160,12 @@ export class Execution {
   /** `attached`: the events are read from now on, even if the reader asks for them later. */
   reader(attached: boolean): TaskReader {
     let cursor = attached ? this.#cursor() : undefined;
+    const usage = () => this.#usage;
     return {
       task: this.task,
+      get usage() {
+        return usage();
+      },
       events: (signal) => {
         const own = cursor ?? this.#cursor();
         cursor = undefined;
@@ -238,6 +257,19 @@ export class Execution {
           this.#emitArtifact({ ...artifact, parts: [...artifact.parts] }, append, !append);
           return;
         }
+        case 'status': {
+          const { parts, extensions } = event;
+          if (!areParts(parts)) throw this.#garbage('a status whose parts are not A2A parts');
+          if (!this.#count(partsSize(parts))) return;
+          this.#answer.flush();
+          const said: Message = { messageId: randomUUID(), ...this.#ids, role: 'ROLE_AGENT', parts };
+          const message = extensions?.length ? { ...said, extensions } : said;
+          this.#emitStatus({ state: 'TASK_STATE_WORKING', message, timestamp: new Date().toISOString() });
+          return;
+        }
+        case 'usage':
+          this.#usage = sumOf(this.#usage, event.usage);
+          return;
         case 'input_required':
         case 'auth_required': {
           if (!areParts(event.parts)) throw this.#garbage('a question whose parts are not A2A parts');
@@ -246,7 +278,9 @@ export class Execution {
           return;
         }
         default:
-          throw this.#garbage('something that is no event of an agent (text, artifact, input_required, auth_required)');
+          throw this.#garbage(
+            'something that is no event of an agent (text, artifact, status, usage, input_required, auth_required)',
+          );
       }
     } catch (error) {
       this.#logger.warn(
@@ -372,39 +406,29 @@ export class Execution {
     return true;
   }
 
-  #context(): AgentContext {
-    const { principal, streaming } = this.#options;
-    const names = this.#names;
-    const parent = this.#logger;
-    let logger: Logger | undefined;
-    return {
+  #context() {
+    const { principal, streaming, task, accepts, extensions, history, tasksOf } = this.#options;
+    return agentContext({
       agent: this.agent.name,
-      ...this.#ids,
+      task,
       principal,
-      session: this.#session(),
       streaming,
+      accepts: accepts ?? [],
+      extensions: extensions ?? new Set(),
+      history,
+      tasksOf,
       signal: this.#abort.signal,
-      // Own and enumerable, so that a copy of the context has it too; made when first asked for, because most agents do not.
-      get logger() {
-        logger ??= parent.child(names);
-        return logger;
+      names: this.#names,
+      logger: this.#logger,
+      config: this.generation.contents.config,
+      sessions: (agent) => {
+        if (!this.#released) return this.generation.contents.sessions.sessions;
+        throw new HectorError(
+          'task_ended',
+          `The task ${this.id} is over; its agent "${agent}" can no longer use the session.`,
+        );
       },
-    };
-  }
-
-  #session(): Session {
-    const key = { owner: this.owner, agent: this.agent.name, contextId: this.contextId };
-    const sessions = () => {
-      if (!this.#released) return this.generation.contents.sessions.sessions;
-      throw new HectorError(
-        'task_ended',
-        `The task ${this.id} is over; its agent "${this.agent.name}" can no longer use the session.`,
-      );
-    };
-    return {
-      history: async () => sessions().history(key),
-      append: async (messages) => sessions().append(key, messages),
-    };
+    });
   }
 
   #emitStatus(status: TaskStatus): void {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { interruptedStates, type Message, type Task, terminalStates } from '../a2a.ts';
+import type { HectorConfig } from '../config/language/hector.ts';
 import { HectorError } from '../errors.ts';
 import type { Principal } from '../extension/auth-scheme.ts';
 import type { Page } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
+import type { ChatMessage } from '../message.ts';
 import type { Generation, Lease, ServedAgent } from '../runtime/generation.ts';
 
 import { Execution, type ExecutionObserver } from './execution.ts';
@@ -26,6 +28,28 @@ export interface SendRequest {
   readonly streaming: boolean;
   /** For the log: which request it was that set the agent to work. */
   readonly requestId?: string | undefined;
+  /** Media types that the caller takes; empty: whatever the agent gives. */
+  readonly accepts?: readonly string[];
+  /** URIs of the protocol extensions that the caller asks for. */
+  readonly extensions?: ReadonlySet<string>;
+  /** The conversation so far, from a caller who keeps it himself: then it is this, and nothing is added to it. */
+  readonly history?: readonly ChatMessage[];
+}
+
+/** A run that has begun, of a new task or of one that waited for its caller. */
+export interface StartedRun {
+  readonly taskId: string;
+  readonly caller: TaskCaller;
+  /** Of the generation that it runs in, as long as the run lasts. */
+  readonly config: HectorConfig;
+  /** Reads from the beginning of the run, if asked for before this returns. */
+  reader(): TaskReader;
+}
+
+export interface ExecutionsOptions {
+  readonly logger: Logger;
+  /** Before its first event. */
+  onStarted?(run: StartedRun): void;
 }
 
 /** Who asks, and of which agent. A task of somebody else is to be told from none at all by nobody. */
@@ -60,8 +84,11 @@ export class Executions {
   readonly #whenIdle = new Set<() => void>();
   #closed = false;
 
-  constructor(options: { readonly logger: Logger }) {
-    this.#logger = options.logger;
+  readonly #onStarted: ((run: StartedRun) => void) | undefined;
+
+  constructor({ logger, onStarted }: ExecutionsOptions) {
+    this.#logger = logger;
+    this.#onStarted = onStarted;
   }
 
   /** Tasks that have not ended. */
@@ -135,8 +162,9 @@ export class Executions {
   }
 
   #start(request: SendRequest, message: Message, task: Task, after?: Promise<unknown>): TaskReader {
-    const { lease, agent, principal, requestId } = request;
+    const { lease, agent, principal, requestId, accepts, extensions, history } = request;
     const { generation } = lease;
+    const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
     if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
     const { maxRunning } = taskSettings(generation.contents.config);
     if (this.#running.size + this.#lingering.size >= maxRunning) {
@@ -155,6 +183,10 @@ export class Executions {
       task,
       streaming,
       requestId,
+      accepts,
+      extensions,
+      history,
+      tasksOf: async (ids) => (await Promise.all(ids.map((id) => this.get(caller, id)))).filter((each) => !!each),
       after,
       logger: this.#logger,
       observer: this.#observer,
@@ -162,6 +194,12 @@ export class Executions {
     this.#running.set(task.id, execution);
     this.#watch(generation);
     const reader = execution.reader(request.streaming);
+    this.#onStarted?.({
+      taskId: task.id,
+      caller,
+      config: generation.contents.config,
+      reader: () => execution.reader(true),
+    });
     execution.start();
     if (generation.signal.aborted) execution.fail(generation.signal.reason);
     return reader;
@@ -198,7 +236,8 @@ export class Executions {
     return this.#held(caller, taskId)?.task ?? this.#stored(caller, taskId);
   }
 
-  async subscribe(caller: TaskCaller, taskId: string): Promise<TaskReader> {
+  /** `after`: the id of the last event that the caller has. With it, also what was missed of a task that has ended is had. */
+  async subscribe(caller: TaskCaller, taskId: string, _after?: string): Promise<TaskReader> {
     const reader = await this.#reader(caller, taskId, true);
     if (!reader) throw notFound(taskId);
     if (terminalStates.has(reader.task.status.state)) {

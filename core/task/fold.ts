@@ -55,9 +55,10 @@ export class TaskFold {
   }
 }
 
-/** A new status. What the old one said becomes history, so that a question is still there when it has been answered. */
+/** A new status. What the old one asked becomes history, so that a question is still there when it has been answered; what it told of the work is over. */
 export function withStatus(task: Task, status: TaskStatus, ...said: readonly Message[]): Task {
-  const { message } = task.status;
+  const { state } = task.status;
+  const message = state === 'TASK_STATE_WORKING' ? undefined : task.status.message;
   if (message === undefined && said.length === 0) return { ...task, status };
   return { ...task, status, history: [...task.history, ...(message ? [message] : []), ...said] };
 }

@@ -1,4 +1,5 @@
 import type { Task } from '../a2a.ts';
+import type { Usage } from '../message.ts';
 import type { TaskEvent } from './event.ts';
 
 /** One caller's view of a task. Readers neither keep an execution going nor end it. */
@@ -8,11 +9,14 @@ export interface TaskReader {
   /**
    * First a `task` event with the whole task, then what happens after it, in the order that every reader sees; ends when
    * the task has ended or waits for its caller, or when `signal` aborts. A reader that falls far behind is given another
-   * `task` event, which replaces all before it.
+   * `task` event, which replaces all before it. `after`: the id of the last event that the caller has; then it begins with
+   * what has happened since, or with the whole task where that is no longer known.
    */
-  events(signal?: AbortSignal): AsyncIterable<TaskEvent>;
+  events(signal?: AbortSignal, after?: string): AsyncIterable<TaskEvent>;
   /** The task once it has ended or waits for its caller. Rejects with the signal's reason. */
   settled(signal?: AbortSignal): Promise<Task>;
+  /** What the models have cost so far, where the agent says so. */
+  readonly usage?: Usage | undefined;
 }
 
 /** A reader of a task on which nothing runs. */

@@ -29,6 +29,7 @@ import {
   unsupportedMediaType,
 } from './errors.ts';
 import { refusedMediaType } from './media-type.ts';
+import type { PushConfigs } from './push-configs.ts';
 
 /** What the protocol needs of the task engine. */
 export type TaskEngine = Pick<Executions, 'send' | 'get' | 'cancel' | 'subscribe' | 'list'>;
@@ -40,6 +41,10 @@ export interface CallOptions {
   /** Aborts when the caller of a stream has gone. That ends its reading, never the task. Asked for by streams only. */
   readonly gone: () => AbortSignal;
   readonly card: () => Promise<AgentCard>;
+  /** Absent: this server sends no push notifications. */
+  readonly push?: PushConfigs | undefined;
+  /** The id of the last event that the caller of a stream has. */
+  readonly lastEventId?: string | undefined;
 }
 
 type EventGenerator = AsyncGenerator<StreamResponse, void, undefined>;
@@ -51,6 +56,8 @@ export class Call implements A2ARequestHandler {
   readonly #options: CallOptions;
   /** The HTTP status of an answer that is an error; 200 unless the server is to blame. */
   status: 200 | 500 | 503 = 200;
+  /** Of the event of a stream that was yielded last. */
+  eventId: string | undefined;
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -73,7 +80,7 @@ export class Call implements A2ARequestHandler {
   }
 
   resubscribe({ id }: SubscribeToTaskRequest): EventGenerator {
-    return this.#events(() => this.#options.tasks.subscribe(this.#caller(), id));
+    return this.#events(() => this.#options.tasks.subscribe(this.#caller(), id, this.#options.lastEventId));
   }
 
   getTask({ id, historyLength }: GetTaskRequest): Promise<SdkTask> {
@@ -154,12 +161,15 @@ export class Call implements A2ARequestHandler {
   /** Ending it ends the reading. Nothing that happens to a reader happens to the task. */
   async *#events(open: () => Promise<TaskReader>, historyLength?: number): EventGenerator {
     try {
-      const { agent, gone } = this.#options;
+      const { agent, gone, lastEventId } = this.#options;
       if (!agent.config.streaming) {
         throw new UnsupportedOperationError(`Agent "${agent.name}" does not stream; use SendMessage and GetTask.`);
       }
       const reader = await open();
-      for await (const event of reader.events(gone())) yield eventToSdk(event, historyLength);
+      for await (const event of reader.events(gone(), lastEventId)) {
+        this.eventId = event.id;
+        yield eventToSdk(event, historyLength);
+      }
     } catch (error) {
       throw this.#failure(error);
     }

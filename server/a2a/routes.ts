@@ -6,11 +6,14 @@ import type { RequestState } from '../state.ts';
 import type { TaskEngine } from './call.ts';
 import { Cards, type Document } from './cards.ts';
 import { answerJsonRpc } from './json-rpc.ts';
+import type { PushConfigs } from './push-configs.ts';
 import { sendJson } from './reply.ts';
 import { defaultAgent, isAuthenticated, visibleAgent, visibleAgents } from './visibility.ts';
 
 export interface A2aRoutesOptions {
   readonly executions: TaskEngine;
+  /** Absent: no push notifications. */
+  readonly push?: PushConfigs | undefined;
 }
 
 type Context = ParameterizedContext<RequestState> & { readonly params: Record<string, string> };

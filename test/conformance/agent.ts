@@ -123,17 +123,28 @@ export function memorySession(before: readonly ChatMessage[] = []): Session {
 
 /** What an agent is given with a message, where a test does not care. */
 export function agentContext(given: Partial<AgentContext> = {}): AgentContext {
-  return {
+  const { taskId = 'task-1', contextId = 'context-1' } = given;
+  const status = { state: 'TASK_STATE_WORKING', timestamp: '2026-01-31T12:00:00.000Z' } as const;
+  const context: AgentContext = {
     agent: 'subject',
-    taskId: 'task-1',
-    contextId: 'context-1',
+    taskId,
+    contextId,
     principal: anonymous,
     session: memorySession(),
+    task: { id: taskId, contextId, status, artifacts: [], history: [] },
+    accepts: [],
+    extensions: new Set(),
+    tools: [],
+    depth: 0,
     streaming: true,
     logger: silentLogger,
     signal: new AbortController().signal,
+    referenceTasks: async () => [],
+    forAgent: (agent, handover) =>
+      agentContext({ ...context, session: memorySession(), tools: [], ...handover, agent, depth: context.depth + 1 }),
     ...given,
   };
+  return context;
 }
 
 export function userText(text: string): Message {

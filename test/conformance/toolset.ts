@@ -128,6 +128,7 @@ function contextOf(signal: AbortSignal): ToolContext {
     contextId: 'context',
     logger: silentLogger,
     signal,
+    progress: () => {},
   };
 }
 

@@ -44,7 +44,7 @@ export async function servingAgents(wish: A2aWish): Promise<A2aServing> {
   const executions = new Executions({ logger });
   const runtime = { lease: (holder: string) => generation.lease(holder), current: generation };
   const operations = new Operations({ runtime, version: '2.0.0', logger });
-  const app = pipeline({ runtime, operations, logger, routes: a2aRoutes({ executions }) });
+  const app = pipeline({ runtime, operations, logger, routes: [a2aRoutes({ executions })] });
   const server = await listen(generation.contents.config.server, app.callback(), logger);
   const port = portOf(server);
   return {

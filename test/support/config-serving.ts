@@ -26,7 +26,7 @@ export async function servingRoutes({ runtime, own, routes = new Router(), host 
   const lines: LogLine[] = [];
   const logger = listLogger(lines);
   const operations = new Operations({ runtime: runtime as Operated, version: '2.0.0', logger });
-  const app = pipeline({ runtime, operations, logger, routes, own });
+  const app = pipeline({ runtime, operations, logger, routes: [routes], own });
   const server = await listen({ ...serverDefaults, host }, app.callback(), logger);
   const port = portOf(server);
   return {

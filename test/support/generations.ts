@@ -26,8 +26,11 @@ export const serverDefaults: ServerConfig = {
   trusted_proxies: [],
   max_body_size: '1MiB',
   timeouts: { headers: '10s', request: '30s', keep_alive: '65s' },
-  streaming: { heartbeat: '15s', coalesce: '50ms', coalesce_max: 32 },
-  limits: { max_running_tasks: 100, max_connections: 1_000 },
+  streaming: { heartbeat: '15s', coalesce: '50ms', coalesce_max: 32, replay: 1_000, replay_for: '1m' },
+  limits: { max_running_tasks: 100, max_connections: 1_000, max_agent_depth: 8 },
+  push: { allow_private: true, timeout: '5s', max_attempts: 3, max_configs: 20 },
+  openai: { enabled: false },
+  mcp: { enabled: false },
   shutdown: { delay: '0', timeout: '30s' },
   drain_timeout: '10m',
 };

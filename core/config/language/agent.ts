@@ -29,6 +29,13 @@ export const agentCommon = {
   input_modes: Type.Array(Type.String(), { default: ['text/plain'], description: 'Media types the agent takes' }),
   output_modes: Type.Array(Type.String(), { default: ['text/plain'], description: 'Media types the agent gives' }),
   streaming: Type.Boolean({ default: true, description: 'Whether the agent streams its answers' }),
+  extended_card: optionalSection(
+    {
+      description: Type.Optional(Type.String()),
+      skills: Type.Optional(Type.Array(Skill, { description: 'Beside those of the public card' })),
+    },
+    'What the card says to authenticated callers only',
+  ),
 };
 
 export const AgentConfig = Type.Object({ type: Type.String(), ...agentCommon });

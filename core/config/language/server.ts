@@ -65,6 +65,13 @@ export const ServerConfig = section(
         heartbeat: duration('15s', 'A comment is sent when a stream has been silent for so long'),
         coalesce: duration('50ms', 'Text is collected for so long before it is sent'),
         coalesce_max: Type.Integer({ minimum: 1, default: 32, description: 'And no more than so many pieces' }),
+        replay: Type.Integer({
+          minimum: 0,
+          maximum: 100_000,
+          default: 1_000,
+          description: 'Events of a task that a client can have again by Last-Event-ID',
+        }),
+        replay_for: duration('1m', 'How long they are kept after the task has ended'),
       },
       'Event streams',
     ),
@@ -76,6 +83,12 @@ export const ServerConfig = section(
           description: 'Over that a message is refused with 503',
         }),
         max_connections: Type.Integer({ minimum: 1, default: 20_000 }),
+        max_agent_depth: Type.Integer({
+          minimum: 1,
+          maximum: 100,
+          default: 8,
+          description: 'How often agents may hand one piece of work on to each other',
+        }),
       },
       'What one process takes on at once',
     ),
@@ -88,6 +101,37 @@ export const ServerConfig = section(
     ),
     drain_timeout: duration('10m', 'How long replaced agents may finish their work'),
     auth: Auth,
+    push: section(
+      {
+        allow_private: Type.Boolean({
+          default: false,
+          description: 'Whether webhooks may be at loopback, private and link-local addresses',
+        }),
+        timeout: duration('10s', 'For one delivery'),
+        max_attempts: Type.Integer({ minimum: 1, maximum: 20, default: 5, description: 'Deliveries of one event' }),
+        max_configs: Type.Integer({ minimum: 1, maximum: 1_000, default: 20, description: 'Webhooks of one task' }),
+      },
+      'Push notifications',
+    ),
+    openai: section(
+      { enabled: Type.Boolean({ default: false, description: 'Serves /v1/chat/completions and /v1/models' }) },
+      'Agents as models of an OpenAI-compatible endpoint',
+    ),
+    mcp: section(
+      { enabled: Type.Boolean({ default: false, description: 'Serves /mcp' }) },
+      'Agents as tools of an MCP server',
+    ),
+    card_signing: optionalSection(
+      {
+        key: Type.String({ minLength: 1, writeOnly: true, description: 'Private key: PEM (PKCS #8) or JWK' }),
+        algorithm: Type.Enum(['ES256', 'ES384', 'ES512', 'RS256', 'PS256', 'EdDSA'], { default: 'ES256' }),
+        key_id: Type.String({ minLength: 1, description: 'The `kid` by which clients find the public key' }),
+        key_url: Type.Optional(
+          Type.String({ pattern: '^https?://', description: 'Where the public keys are (`jku`)' }),
+        ),
+      },
+      'Signatures of agent cards',
+    ),
     cors: comingSection('cross-origin requests'),
     studio: comingSection('changing the configuration over HTTP'),
     approval: comingSection('asking a person before a tool call'),

@@ -21,7 +21,7 @@ before(async () => {
         },
       },
     },
-    server: { max_body_size: '64KB', limits: { max_running_tasks: 8, max_connections: 100 } },
+    server: { max_body_size: '64KB', limits: { max_running_tasks: 8, max_connections: 100, max_agent_depth: 8 } },
   });
   url = `${serving.url}/agents/parrot`;
 });

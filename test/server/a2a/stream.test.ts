@@ -7,7 +7,7 @@ import { endless, gate, parrot, servingAgents, taskIn } from '../../support/a2a-
 import { openStream, parseEvents, readEvents } from '../../support/sse-client.ts';
 import { until } from '../../support/until.ts';
 
-const streaming = { heartbeat: '40ms', coalesce: '10ms', coalesce_max: 32 };
+const streaming = { heartbeat: '40ms', coalesce: '10ms', coalesce_max: 32, replay: 1_000, replay_for: '1m' };
 
 interface Started {
   readonly id: string;

@@ -78,7 +78,7 @@ async function callTool(
     const result = await within(
       timeoutMs,
       signal,
-      (own) => tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own }),
+      (own) => tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own, progress: () => {} }),
       late,
     );
     return { response: toResponse(result) };
