@@ -3,7 +3,7 @@ import { Pace } from '../pace.ts';
 import type { Plugin } from '../plugin/definition.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { checkCycles } from './agent-cycles.ts';
-import { type AgentRoll, findingsOf, type RollChange, rollOf } from './agent-roll.ts';
+import { type AgentRoll, findingsOf, type RollChange } from './agent-roll.ts';
 import { type AgentUnit, Indivisible, unwritten } from './agent-unit.ts';
 import { withFormer } from './canonical.ts';
 import { configError } from './config-error.ts';
@@ -15,6 +15,7 @@ import { agentOverrides, type Override, type OverridesByAgent } from './override
 import type { ConfigFormat } from './parse.ts';
 import { type Parts, partsOf, wholeOf } from './parts.ts';
 import { checkName, isUsable, type NameUse } from './references.ts';
+import { rollOf } from './roll-of.ts';
 import { defaultLlm } from './selection.ts';
 import type { Snapshot } from './snapshot.ts';
 import { snapshotOf } from './snapshot-of.ts';
@@ -30,6 +31,8 @@ export interface LoadOptions {
   readonly local?: ConfigDocument;
   /** Of the document. */
   readonly format?: ConfigFormat;
+  /** The document is read, and it is known which of its agents are new: the rest costs what has changed. */
+  onRead?(): void;
 }
 
 /** What the next load may take over from a successful one. */
@@ -127,9 +130,10 @@ async function loadParts(
     surroundings,
     pace,
     former: former && { roll: former.roll, holds },
+    onRead: options.onRead,
   });
   let asksForSearch = false;
-  for (const { agent } of roll.agents.values()) asksForSearch ||= agent.asksForSearch;
+  for (const agent of roll.notable.values()) asksForSearch ||= agent.asksForSearch;
   if (asksForSearch !== guess) rest = await restOf(asksForSearch);
 
   await checkNames(rest, roll, { surroundings, former, pace });
@@ -142,9 +146,10 @@ async function loadParts(
   if (!language) throw new Error('A language that could not be made has been reported.');
   const { registry } = language;
   const root = withFormer(rest.root, former?.root) as ConfigMap;
-  const kept: AgentRoll = { agents: roll.agents, llm: roll.llm, sum: roll.sum };
+  const { findings: _, changed, lost: __, since, ...kept } = roll;
   const { texts } = parts;
-  const snapshot = snapshotOf({ document, texts, rest, root, roll: kept, registry, folder, origin });
+  const difference = since && { since, changed };
+  const snapshot = snapshotOf({ document, texts, rest, root, roll: kept, difference, registry, folder, origin });
   return { snapshot, former: { place, registry, asksForSearch, names: namesIn(root), roll: kept, root } };
 }
 

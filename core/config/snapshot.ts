@@ -1,6 +1,7 @@
 import type { Registry } from '../plugin/registry.ts';
 import type { ConfigFile } from './config-files.ts';
 import type { ConfigIssue, ConfigPath } from './issue.ts';
+import type { AgentConfig } from './language/agent.ts';
 import type { HectorConfig } from './language/hector.ts';
 import type { Secrets } from './secrets.ts';
 import type { Place } from './text.ts';
@@ -9,6 +10,15 @@ import type { ValueOrigin } from './value-origin.ts';
 /** A configuration that has passed every check that needs nothing built. Data only, frozen. */
 export interface Snapshot {
   readonly config: HectorConfig;
+  /** The agents of it, in its order, without a price for looking at one. */
+  readonly agents: ReadonlyMap<string, AgentConfig>;
+  /**
+   * What it has in common with the configuration that was loaded before: `agents` has the names of `since` in the same order
+   * and the same configurations, but for those of `changed`, and so have the files that they name. Absent where more differs.
+   */
+  readonly difference:
+    | { readonly since: ReadonlyMap<string, AgentConfig>; readonly changed: readonly string[] }
+    | undefined;
   /** sha256 of the resolved configuration and of the files that it refers to, hexadecimal: equal, and nothing changed. */
   readonly hash: string;
   readonly source: string;

@@ -34,6 +34,8 @@ export interface DocumentStoreContext extends ExtensionContext {
 export interface AgentDependencies {
   llm(name: string): LlmProvider;
   agent(name: string): Agent;
+  /** What the configuration says that the agent is for: its `description`, else its display name. */
+  agentDescription(name: string): string | undefined;
   /** The stores that the agent's `document_stores` names: all there are when it is absent. */
   readonly documentStores: ReadonlyMap<string, DocumentStore>;
   /**

@@ -1,13 +1,15 @@
+import { ChunkedMap } from '../chunked-map.ts';
 import type { AgentConfig } from '../config/language/agent.ts';
 import { HectorError } from '../errors.ts';
 import type { AgentDependencies, PointName } from '../extension/points.ts';
 import { type FoundReferences, findReferences } from '../plugin/reference.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
 import { agentOrder } from './agent-order.ts';
+import type { Bundle } from './bundle.ts';
 import { type ChangedSections, touches } from './changes.ts';
 import type { Construction } from './construction.ts';
 import type { Instance } from './instances.ts';
-import { type AgentPart, type AgentUses, isSameList, type Section } from './parts.ts';
+import { type AgentPart, type AgentParts, type AgentUses, isSameList, type Section } from './parts.ts';
 import type { Toolbox } from './toolbox.ts';
 import { keysOf, type Toolsets, valuesOf } from './toolsets.ts';
 
@@ -18,7 +20,7 @@ export interface AgentsOptions {
   readonly stores: Section<'document_store'>;
   readonly toolsets: Toolsets;
   /** As the generation before has them, and what of the other sections is another than there. */
-  readonly before?: { readonly agents: ReadonlyMap<string, AgentPart>; readonly changed: ChangedSections } | undefined;
+  readonly before?: { readonly agents: AgentParts; readonly changed: ChangedSections } | undefined;
 }
 
 /** One that is not taken over at first sight. */
@@ -38,7 +40,11 @@ export class Agents {
   readonly #options: AgentsOptions;
   readonly #llms: Built<'llm'>;
   readonly #stores: Built<'document_store'>;
-  /** In the order of the configuration. `undefined`: to be built yet. */
+  /** Those of the generation before, where this one has the same but for a few. */
+  #base: ChunkedMap<AgentPart> | undefined;
+  /** Its chunks of which instances are held one by one, so that they can be bundled anew. */
+  #touched: ReadonlySet<number> = new Set();
+  /** In the order of the configuration; beside `#base` only those that are another. `undefined`: to be built yet, or failed. */
   readonly #agents = new Map<string, AgentPart | undefined>();
   readonly #pending = new Map<string, Pending>();
   readonly #kinds = new Map<string, RegisteredExtension<'agent'> | undefined>();
@@ -51,33 +57,62 @@ export class Agents {
   }
 
   /** Takes over what has not changed, then builds the rest, each after those it uses. What has failed is missing. */
-  async build(): Promise<ReadonlyMap<string, AgentPart>> {
-    await this.#sort();
-    const old = this.#options.before?.agents;
+  async build(): Promise<AgentParts> {
+    const differing = this.#differing();
+    if (differing) this.#base = this.#options.before?.agents.parts;
+    await this.#sort(differing ?? this.#construction.snapshot.agents.keys());
+    const old = this.#options.before?.agents.parts;
     const changed = new Set<string>();
     const order = agentOrder(new Map([...this.#pending].map(([name, { uses }]) => [name, uses.agents])));
     for (const name of order) {
       const pending = this.#pending.get(name);
       if (!pending) continue;
-      const current = (used: string) => this.#agents.get(used) !== undefined && !changed.has(used);
+      const current = (used: string) => this.#part(used) !== undefined && !changed.has(used);
       const part =
         pending.old && pending.uses.agents.every(current) && this.#carry(pending.old)
           ? pending.old
           : await this.#construction.report.attempt([...section, name], () => this.#build(name, pending));
-      if (part) this.#agents.set(name, part);
-      else this.#agents.delete(name);
+      this.#agents.set(name, part);
       if (!part || part.instance !== old?.get(name)?.instance) changed.add(name);
       const rest = this.#construction.pace.rest();
       if (rest) await rest;
     }
-    return this.#agents as ReadonlyMap<string, AgentPart>;
+    return this.#result();
   }
 
-  async #sort(): Promise<void> {
+  #part(name: string): AgentPart | undefined {
+    return this.#agents.has(name) ? this.#agents.get(name) : this.#base?.get(name);
+  }
+
+  /**
+   * The names of those that may be another than in the generation before, if all others are held by now as they were there:
+   * what nobody looks at costs nothing.
+   */
+  #differing(): readonly string[] | undefined {
+    const { snapshot, instances } = this.#construction;
+    const { difference, agents } = snapshot;
+    const { before } = this.#options;
+    if (!before || difference?.since !== before.agents.configs) return undefined;
+    const { llms, stores, toolsets } = before.changed;
+    if (llms.any || stores.any || toolsets.any) return undefined;
+    const { parts, bundles, entangled } = before.agents;
+    if (difference.changed.some((name) => agents.get(name)?.enabled !== parts.has(name))) return undefined;
+    const changed = difference.changed.filter((name) => parts.has(name));
+    const touched = new Set(changed.map((name) => parts.chunkOf(name)));
+    const isAnother = new Set(changed);
+    const heldAsBefore = bundles.every((bundle, at) => {
+      if (!touched.has(at)) return instances.carry(bundle);
+      const others = (parts.chunks[at] ?? []).filter(({ name, isAlone }) => isAlone && !isAnother.has(name));
+      return others.every(({ instance }) => instances.carry(instance));
+    });
+    this.#touched = touched;
+    return heldAsBefore ? [...isAnother, ...entangled.filter((name) => !isAnother.has(name))] : undefined;
+  }
+
+  async #sort(names: Iterable<string>): Promise<void> {
     const { snapshot, report, pace } = this.#construction;
-    const { agents } = snapshot.config;
-    for (const name of Object.keys(agents)) {
-      const config = agents[name] as AgentConfig;
+    for (const name of names) {
+      const config = snapshot.agents.get(name) as AgentConfig;
       const old = this.#unchanged(name, config);
       if (old?.isAlone && this.#construction.instances.carry(old.instance)) {
         this.#agents.set(name, old);
@@ -99,6 +134,23 @@ export class Agents {
     }
   }
 
+  #result(): AgentParts {
+    const { instances, snapshot } = this.#construction;
+    const base = this.#base;
+    const built = new Map<string, AgentPart>();
+    for (const [name, part] of this.#agents) if (part && part !== base?.get(name)) built.set(name, part);
+    const parts = base?.with(built) ?? ChunkedMap.of(built);
+    const before = this.#options.before?.agents;
+    const isRemade = (at: number) => !base || this.#touched.has(at);
+    const remade = parts.chunks.filter((_, at) => isRemade(at));
+    const groups = remade.map((chunk) => chunk.flatMap(({ isAlone, instance }) => (isAlone ? [instance] : [])));
+    const fresh = instances.bundle(groups).values();
+    const bundles = parts.chunks.map((_, at) => (isRemade(at) ? fresh.next().value : before?.bundles[at]) as Bundle);
+    const entangled = remade.flatMap((chunk) => chunk.flatMap(({ isAlone, name }) => (isAlone ? [] : [name])));
+    if (base && before) entangled.push(...before.entangled.filter((name) => !isRemade(base.chunkOf(name))));
+    return { parts, configs: snapshot.agents, bundles, entangled };
+  }
+
   #kind(type: string): RegisteredExtension<'agent'> | undefined {
     const known = this.#kinds.get(type);
     if (known) return known;
@@ -110,7 +162,7 @@ export class Agents {
   /** Cheap where nothing has changed: with ten thousand agents each look at one more object is a millisecond. */
   #unchanged(name: string, config: AgentConfig): AgentPart | undefined {
     const { before } = this.#options;
-    const old = before?.agents.get(name);
+    const old = before?.agents.parts.get(name);
     if (!before || old?.config !== config || old.extension !== this.#kind(old.extension.name)?.extension)
       return undefined;
     if (!isSameList(old.files, this.#construction.files(section, name))) return undefined;
@@ -147,7 +199,7 @@ export class Agents {
       uses: [...llms.values(), ...agents.values(), ...stores.values(), ...tools.instances],
       context: () => ({
         ...this.#construction.context(name, path),
-        ...dependenciesOf(name, llms, agents, stores, tools.toolbox),
+        ...dependenciesOf(name, llms, agents, stores, tools.toolbox, this.#descriptionsOf(uses.agents)),
       }),
     });
     const { searched } = tools;
@@ -155,10 +207,15 @@ export class Agents {
     return { name, config, agent: instance.value, extension, files, instance, uses, searched, isAlone };
   }
 
+  #descriptionsOf(names: readonly string[]): ReadonlyMap<string, string | undefined> {
+    const { agents } = this.#construction.snapshot;
+    return new Map(names.map((name) => [name, agents.get(name)?.description ?? agents.get(name)?.name]));
+  }
+
   #agentsNamed(names: readonly string[]): Built<'agent'> | undefined {
     const found = new Map<string, Instance<'agent'>>();
     for (const name of names) {
-      const part = this.#agents.get(name);
+      const part = this.#part(name);
       if (!part) return undefined;
       found.set(name, part.instance);
     }
@@ -173,6 +230,7 @@ function dependenciesOf(
   agents: Built<'agent'>,
   stores: Built<'document_store'>,
   toolbox: Toolbox,
+  descriptions: ReadonlyMap<string, string | undefined>,
 ): AgentDependencies {
   const pick = <P extends PointName>(from: Built<P>, wanted: string) => {
     const instance = from.get(wanted);
@@ -185,6 +243,7 @@ function dependenciesOf(
   return {
     llm: (wanted) => pick(llms, wanted),
     agent: (wanted) => pick(agents, wanted),
+    agentDescription: (wanted) => descriptions.get(wanted),
     documentStores: valuesOf(stores),
     tools: (signal) => toolbox.tools(signal),
   };

@@ -90,7 +90,7 @@ async function build(
       source,
       revision,
       secrets,
-      agents,
+      agents: agents.parts,
       authSchemes,
       tasks: tasks.value,
       sessions: sessions.value,

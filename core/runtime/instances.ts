@@ -3,6 +3,7 @@ import { errorMessage, HectorError } from '../errors.ts';
 import { type ExtensionPoints, type PointName, points } from '../extension/points.ts';
 import type { Logger } from '../logger.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
+import type { Bundle, Held } from './bundle.ts';
 import type { Holdings } from './holdings.ts';
 import type { Opened, Pooled } from './pooled.ts';
 
@@ -63,9 +64,14 @@ export class Instances {
     return this.#holdings.take(key, () => open(request, this.#logger, this.#deadlines), uses);
   }
 
-  /** Holds an instance that an earlier generation holds; `false` where that has been closed. */
-  carry(instance: Instance<PointName>): boolean {
-    return this.#holdings.carry(instance);
+  /** Holds what an earlier generation holds; `false` where that has been closed. */
+  carry(held: Held): boolean {
+    return this.#holdings.carry(held);
+  }
+
+  /** Holds each group of what it holds already as one thing. */
+  bundle(groups: readonly (readonly Instance<PointName>[])[]): readonly Bundle[] {
+    return this.#holdings.bundle(groups);
   }
 }
 

@@ -1,5 +1,8 @@
+import type { ChunkedMap } from '../chunked-map.ts';
+import type { AgentConfig } from '../config/language/agent.ts';
 import type { PointName } from '../extension/points.ts';
 import type { Extension } from '../plugin/definition.ts';
+import type { Bundle } from './bundle.ts';
 import type { Generation, ServedAgent } from './generation.ts';
 import type { Instance } from './instances.ts';
 
@@ -52,7 +55,17 @@ export interface Parts {
   readonly stores: Section<'document_store'>;
   /** By name, in the order of the configuration: what each toolset is made from besides what the agent has that uses it. */
   readonly toolsets: ReadonlyMap<string, string>;
-  readonly agents: ReadonlyMap<string, AgentPart>;
+  readonly agents: AgentParts;
+}
+
+export interface AgentParts {
+  readonly parts: ChunkedMap<AgentPart>;
+  /** The configurations that they were made from: those of the snapshot. */
+  readonly configs: ReadonlyMap<string, AgentConfig>;
+  /** For each chunk of `parts` the instances of those that are alone, held together. */
+  readonly bundles: readonly Bundle[];
+  /** Names of the others. */
+  readonly entangled: readonly string[];
 }
 
 /** Kept for the next build, and for as long as the generation is. */

@@ -2,14 +2,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as Environment from '../../core/config/environment.ts';
-import type * as Load from '../../core/config/load.ts';
-import type { Snapshot } from '../../core/config/snapshot.ts';
+import type * as Load from '../../core/config/loader.ts';
 import type * as Log from '../../core/logger.ts';
 import type * as Build from '../../core/runtime/build.ts';
 import type { Generation } from '../../core/runtime/generation.ts';
 import type * as Pool from '../../core/runtime/resource-pool.ts';
 import type * as Builtin from '../../plugins/builtin.ts';
-import { firstAgent, fleet } from './fleet.ts';
+import { fleet } from './fleet.ts';
 import { median } from './load.ts';
 import { NotRunnable } from './process.ts';
 
@@ -21,7 +20,7 @@ async function modules(cli: string) {
     return (await import(pathToFileURL(built).href)) as T;
   };
   return {
-    ...(await from<typeof Load>('core/config/load.js')),
+    ...(await from<typeof Load>('core/config/loader.js')),
     ...(await from<typeof Environment>('core/config/environment.js')),
     ...(await from<typeof Log>('core/logger.js')),
     ...(await from<typeof Build>('core/runtime/build.js')),
@@ -30,33 +29,32 @@ async function modules(cli: string) {
   };
 }
 
-/** Milliseconds from a snapshot in which one agent differs to the generation of it, and to the old one's end; medians. */
+/**
+ * Milliseconds from a document that is read, in which one agent is known to differ, to the generation of it, and to the old
+ * one's end; medians.
+ */
 export async function buildCost(cli: string, sizes: readonly number[], times: number): Promise<readonly number[]> {
   const core = await modules(cli);
-  const contestants = await Promise.all(
-    sizes.map(async (agents) => {
-      const document = { text: fleet({ agents, version: 0 }), source: 'bench', revision: '0' };
-      const environment = core.environmentOf({});
-      const snapshot = await core.loadSnapshot(document, { builtins: core.builtins, environment });
-      const options = { pool: new core.ResourcePool(), logger: core.silentLogger, onWarning() {} };
-      let id = 1;
-      let current: Generation = await core.buildGeneration(id, snapshot, options);
-      const next = async (): Promise<number> => {
-        const agentsNow = current.contents.config.agents;
-        const changed = Object.freeze({ ...agentsNow[firstAgent], description: `version ${++id}` });
-        const config = { ...current.contents.config, agents: { ...agentsNow, [firstAgent]: changed } };
-        const began = performance.now();
-        const made = await core.buildGeneration(id, { ...snapshot, config } as Snapshot, {
-          ...options,
-          previous: current,
-        });
-        await current.retire({ drainMs: 0, abortMs: 0 });
-        current = made;
-        return performance.now() - began;
+  const contestants = sizes.map((agents) => {
+    const loader = new core.Loader();
+    const options = { pool: new core.ResourcePool(), logger: core.silentLogger, onWarning() {} };
+    const environment = core.environmentOf({});
+    let id = 0;
+    let current: Generation | undefined;
+    const next = async (): Promise<number> => {
+      let read = performance.now();
+      const onRead = () => {
+        read = performance.now();
       };
-      return { next, measures: [] as number[] };
-    }),
-  );
+      const document = { text: fleet({ agents, version: ++id }), source: 'bench', revision: `${id}` };
+      const snapshot = await loader.load(document, { builtins: core.builtins, environment, onRead });
+      const made = await core.buildGeneration(id, snapshot, { ...options, previous: current });
+      await current?.retire({ drainMs: 0, abortMs: 0 });
+      current = made;
+      return performance.now() - read;
+    };
+    return { next, measures: [] as number[] };
+  });
   // The first are for the compiler.
   for (let time = -20; time < times; time++) {
     for (const { next, measures } of contestants) {

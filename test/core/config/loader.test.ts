@@ -212,6 +212,20 @@ class Edited {
   }
 }
 
+/** Whether a snapshot says how it differs from the one before; what it says must be true. */
+function assertDifference({ agents, config, difference }: Snapshot, before: Snapshot | undefined): boolean {
+  assert.deepEqual([...agents], Object.entries(config.agents));
+  if (!difference) return false;
+  assert.equal(difference.since, before?.agents);
+  assert.deepEqual([...agents.keys()], [...difference.since.keys()]);
+  const another = [...agents].filter(([name, agent]) => agent !== difference.since.get(name)).map(([name]) => name);
+  assert.deepEqual(
+    another.filter((name) => !difference.changed.includes(name)),
+    [],
+  );
+  return true;
+}
+
 for (const [kind, seed] of [
   ['yaml', 3],
   ['flow', 4],
@@ -227,6 +241,7 @@ for (const [kind, seed] of [
       let good = 0;
       let bad = 0;
       let carried = 0;
+      let compared = 0;
       let before: Snapshot | undefined;
       for (let round = 0; round < 250; round++) {
         for (let edits = 1 + random.below(3); edits > 0; edits--)
@@ -249,9 +264,11 @@ for (const [kind, seed] of [
         good++;
         for (const [name, agent] of Object.entries(again.config.agents))
           if (before?.config.agents[name] === agent) carried++;
+        if (assertDifference(again, before)) compared++;
         before = again;
       }
       assert.ok(good > 40 && bad > 40 && carried > good, `${good} good, ${bad} bad, ${carried} carried over`);
+      assert.ok(compared > 10, `${compared} differ in some agents only`);
     } finally {
       await rm(folder, { recursive: true });
     }

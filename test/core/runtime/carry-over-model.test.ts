@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Snapshot } from '../../../core/config/snapshot.ts';
 import type { Generation } from '../../../core/runtime/generation.ts';
 import {
   agent,
@@ -141,10 +142,11 @@ function expected(world: World) {
 }
 
 test('a thousand sequences of changes: what is new, kept and closed is what a simple model says', async () => {
-  const { build, snapshot, open, pool } = await reloads();
+  const { build, snapshot, after, open, pool } = await reloads();
+  let compared = 0;
   for (let seed = 1; seed <= 1_000; seed++) {
     const random = dice(seed);
-    const living: { generation: Generation; world: World; model: ReturnType<typeof expected> }[] = [];
+    const living: { generation: Generation; world: World; loaded: Snapshot; model: ReturnType<typeof expected> }[] = [];
     /** By what it is made from: the instance that is open. */
     const known = new Map<string, unknown>();
     const check = (step: string) => {
@@ -172,11 +174,14 @@ test('a thousand sequences of changes: what is new, kept and closed is what a si
         const broken = random.chance(50)
           ? { ...world, llms: { ...world.llms, other: llm(0, { fail: true }) } }
           : { ...world, agents: { ...world.agents, bad: agent({ fail: true }) } };
-        await assert.rejects(build(snapshot(broken), last.generation), { code: 'config' });
+        await assert.rejects(build(after(last.loaded, snapshot(broken)), last.generation), { code: 'config' });
         assert.deepEqual([...open], before, `seed ${seed}, ${step}: a build that fails changes nothing`);
       }
-      const generation = await build(snapshot(world), last?.generation);
-      living.push({ generation, world, model: expected(world) });
+      const whole = snapshot(world);
+      const loaded = last ? after(last.loaded, whole) : whole;
+      if (loaded.difference) compared++;
+      const generation = await build(loaded, last?.generation);
+      living.push({ generation, world, loaded, model: expected(world) });
       check(`${step} built`);
       while (living.length > 3 || (living.length > 1 && random.chance(50))) {
         const [gone] = living.splice(random.below(living.length - 1), 1);
@@ -188,4 +193,5 @@ test('a thousand sequences of changes: what is new, kept and closed is what a si
     assert.deepEqual([...open], [], `seed ${seed}: nothing stays open`);
     assert.equal(pool.size, 0, `seed ${seed}`);
   }
+  assert.ok(compared > 1_000, `${compared} builds that had only to look at what differs`);
 });

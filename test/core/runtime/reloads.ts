@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { environmentOf } from '../../../core/config/environment.ts';
 import { loadSnapshot } from '../../../core/config/load.ts';
 import type { Snapshot } from '../../../core/config/snapshot.ts';
@@ -136,20 +137,25 @@ export async function reloads() {
   };
   const defaultLlm = llm();
 
-  const snapshot = (sections: Partial<Sections>, more: Partial<Snapshot> = {}): Snapshot => ({
-    ...base,
-    ...more,
-    config: {
+  const snapshot = (sections: Partial<Sections>, more: Partial<Snapshot> = {}): Snapshot => {
+    const llms = Object.entries(sections.llms ?? { default: defaultLlm });
+    const config = {
       ...base.config,
       ...sections,
-      llms: Object.fromEntries(
-        Object.entries(sections.llms ?? { default: defaultLlm }).map(([name, given]) => [name, withDefaults(given)]),
-      ),
-    } as unknown as Snapshot['config'],
-  });
+      llms: Object.fromEntries(llms.map(([name, given]) => [name, withDefaults(given)])),
+    } as unknown as Snapshot['config'];
+    return { ...base, config, agents: new Map(Object.entries(config.agents)), difference: undefined, ...more };
+  };
+  /** The same with what a loader would say of the two: nothing where it would have to look at all agents. */
+  const after = (before: Snapshot, next: Snapshot): Snapshot => {
+    const names = [...next.agents.keys()];
+    if (!isDeepStrictEqual(names, [...before.agents.keys()])) return next;
+    const changed = names.filter((name) => next.agents.get(name) !== before.agents.get(name));
+    return { ...next, difference: { since: before.agents, changed } };
+  };
   const build = (of: Snapshot, previous?: Generation, onWarning: (issue: object) => void = () => {}) =>
     buildGeneration(++id, of, { pool, logger: silentLogger, previous, onWarning });
-  return { plugin, pool, open, events, snapshot, build };
+  return { plugin, pool, open, events, snapshot, after, build };
 }
 
 export const retire = (generation: Generation) => generation.retire({ drainMs: 1_000, abortMs: 100 });
