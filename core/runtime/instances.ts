@@ -64,6 +64,15 @@ export class Instances {
     return this.#holdings.take(key, () => open(request, this.#logger, this.#deadlines), uses);
   }
 
+  /** What an instance is asked while a generation is built: one that never answers must not hold it up. */
+  async ask<T>(place: string, asked: () => Promise<T>): Promise<T> {
+    const { createMs } = this.#deadlines;
+    return within(asked(), createMs).catch((error: unknown) => {
+      if (error !== late) throw error;
+      throw new HectorError('plugin_hangs', `${place} did not answer within ${createMs / 1000} s.`);
+    });
+  }
+
   /** Holds what an earlier generation holds; `false` where that has been closed. */
   carry(held: Held): boolean {
     return this.#holdings.carry(held);

@@ -111,7 +111,7 @@ export class Toolsets {
     if (single.length === 0) return found;
     const offered = new Map<string, string>();
     for (const [entry, instance] of instances) {
-      for (const tool of await this.#list(instance)) if (!offered.has(tool.name)) offered.set(tool.name, entry);
+      for (const tool of await this.#list(entry, instance)) if (!offered.has(tool.name)) offered.set(tool.name, entry);
     }
     for (const { name, path } of single) {
       const entry = offered.get(name);
@@ -127,8 +127,10 @@ export class Toolsets {
     return found;
   }
 
-  #list(instance: Instance<'toolset'>): Promise<readonly Tool[]> {
-    const known = this.#lists.get(instance) ?? instance.value.tools(this.#construction.signal);
+  #list(entry: string, instance: Instance<'toolset'>): Promise<readonly Tool[]> {
+    const { instances, signal } = this.#construction;
+    const ask = () => instances.ask(`tools.${entry}`, () => instance.value.tools(signal));
+    const known = this.#lists.get(instance) ?? ask();
     this.#lists.set(instance, known);
     return known;
   }

@@ -75,12 +75,16 @@ function world() {
       toolset({
         name: 'box',
         description: '',
-        options: Type.Object({ holds: Type.Array(Type.String()), fail: Type.Optional(Type.String()) }),
-        create: ({ holds, fail }, { name, warn }) => {
+        options: Type.Object({
+          holds: Type.Array(Type.String()),
+          fail: Type.Optional(Type.String()),
+          mute: Type.Boolean({ default: false }),
+        }),
+        create: ({ holds, fail, mute }, { name, warn }) => {
           if (fail !== undefined) throw new Error(fail);
           if (holds.length === 0) warn(`tools.${name}.holds: holds nothing`);
           const tools = holds.map(tool);
-          return { tools: async () => tools, ...track(`box ${name}`) };
+          return { tools: mute ? () => new Promise(() => {}) : async () => tools, ...track(`box ${name}`) };
         },
       }),
       toolset({
@@ -333,6 +337,14 @@ test('an instance that does not come up in time is given up', async () => {
   const { failing, pool } = world();
   const issues = await failing('llms: { default: { provider: fake, hang: true } }\nagents: { a: {} }\n', 50);
   assert.match(issues.join(), /did not come up within 0\.05 s/);
+  await until(() => pool.size === 0);
+});
+
+test('tools that are never listed hold up no build, and it is said whose they are', async () => {
+  const { failing, pool } = world();
+  const text = 'llms: { default: { provider: fake } }\ntools: { one: { type: box, holds: [x], mute: true } }\n';
+  const issues = await failing(`${text}agents: { a: { tools: [x] } }\n`, 50);
+  assert.match(issues.join(), /agents\.a.*tools\.one did not answer within 0\.05 s/);
   await until(() => pool.size === 0);
 });
 
