@@ -18,7 +18,7 @@ const maxAgents = 500;
 const others = '(others)';
 
 /**
- * The A2A requests under way, by agent and generation; who has none is not there. Every request holds a lease in the name
+ * The requests to agents under way, by agent and generation; who has none is not there. Every request holds a lease in the name
  * of its method and path, so nothing needs to be counted on its way: they are counted when somebody asks.
  */
 export function inFlight({ current, draining }: Generations): InFlight[] {

@@ -115,7 +115,7 @@ export function createInstruments({ status, runtime }: MetricsOptions): Instrume
   });
   new Gauge({
     name: 'hector_inflight_requests',
-    help: 'A2A requests under way, by agent and generation; absent where there are none.',
+    help: 'Requests to agents under way, by agent and generation; absent where there are none.',
     labelNames: ['agent', 'generation'] as const,
     registers,
     collect() {

@@ -12,8 +12,9 @@ import { NotRunnable, pinLoad } from './process.ts';
 import { reloadCases } from './reload-cases.ts';
 import { type CaseResult, json, machine, text } from './report.ts';
 import { type BenchOptions, run } from './stage.ts';
+import { surfaceCases } from './surface-cases.ts';
 
-const cases = [...requestCases, ...reloadCases];
+const cases = [...requestCases, ...surfaceCases, ...reloadCases];
 const root = path.resolve(import.meta.dirname, '../..');
 const usage = `npm run bench -- [--quick] [--only ${cases.map(({ name }) => name).join(',')}] [--json FILE] [--no-build] [--cli FILE] [--profile FOLDER]
 
