@@ -20,6 +20,7 @@ export type * from './extension/config-provider.ts';
 export type * from './extension/document-store.ts';
 export type * from './extension/llm-provider.ts';
 export type * from './extension/points.ts';
+export * from './extension/protocol-extensions.ts';
 export type * from './extension/storage-backend.ts';
 export type * from './extension/toolset.ts';
 export { type Logger, silentLogger } from './logger.ts';

@@ -20,8 +20,8 @@ export const goneValues: readonly { readonly at: string; readonly value: string;
 
 /** What a later version provides. */
 export const laterNames: Readonly<Partial<Record<PointName, readonly string[]>>> = {
-  toolset: ['mcp', 'command'],
-  agent: ['remote', 'sequential', 'parallel', 'loop', 'runner'],
+  toolset: ['command'],
+  agent: ['runner'],
   document_store: ['sql', 'api', 'collection'],
 };
 

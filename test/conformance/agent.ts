@@ -191,9 +191,13 @@ function assertEvent(event: AgentEvent): void {
       assert.notEqual(event.artifact.artifactId, '');
       assertParts(event.artifact.parts);
       return;
+    case 'status':
     case 'input_required':
     case 'auth_required':
       assertParts(event.parts);
+      return;
+    case 'usage':
+      assert.ok(event.usage.inputTokens >= 0 && event.usage.outputTokens >= 0, 'a usage without tokens');
       return;
     default:
       assert.fail(`not an agent event: ${JSON.stringify(event)}`);

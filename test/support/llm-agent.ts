@@ -12,6 +12,7 @@ import {
   type Tool,
   type ToolContext,
   type ToolResult,
+  type Usage,
 } from '../../core/index.ts';
 import plugin from '../../plugins/agents/llm/index.ts';
 import { LlmAgentOptions } from '../../plugins/agents/llm/options.ts';
@@ -24,6 +25,9 @@ export interface LlmAgentSetup {
   readonly tools?: readonly Tool[];
   readonly documentStores?: Readonly<Record<string, DocumentStore>>;
   readonly onWarning?: (message: string) => void;
+  /** Those that `agent_tools` and `sub_agents` may name: with them the agent is made asynchronously, so it is awaited. */
+  readonly agents?: Readonly<Record<string, Agent>>;
+  readonly name?: string;
 }
 
 /** Options with their defaults, or an error with what the schema says of them. */
@@ -35,25 +39,38 @@ export function llmAgentOptions(written: Readonly<Record<string, unknown>>): Sta
 }
 
 /** The `llm` agent, made as the core makes it: by its plugin, from checked options. */
-export function llmAgent({ llm, options = {}, tools = [], documentStores = {}, onWarning }: LlmAgentSetup): Agent {
+export function llmAgent({
+  llm,
+  options = {},
+  tools = [],
+  documentStores = {},
+  onWarning,
+  agents = {},
+  name = 'subject',
+}: LlmAgentSetup): Agent {
   const [extension] = plugin.provides;
   if (extension?.point !== 'agent') throw new Error('The plugin provides no agent.');
   return extension.create(llmAgentOptions(options), {
-    name: 'subject',
+    name,
     logger: silentLogger,
     signal: new AbortController().signal,
     warn: (message: string) => onWarning?.(message),
     llm: () => llm,
-    agent: () => {
-      throw new Error('There are no other agents.');
+    agent: (wanted: string) => {
+      const found = agents[wanted];
+      if (!found) throw new Error(`There is no agent "${wanted}".`);
+      return found;
     },
+    agentDescription: (wanted: string) => `What ${wanted} does`,
     documentStores: new Map(Object.entries(documentStores)),
     tools: async () => tools,
   } as Parameters<typeof extension.create>[1]) as Agent;
 }
 
 export interface Answer {
+  /** Without what the model calls have cost. */
   readonly events: readonly AgentEvent[];
+  readonly usage: readonly Usage[];
   readonly text: string;
   /** The message of what was thrown. */
   readonly error: string | undefined;
@@ -73,7 +90,12 @@ export async function answer(
   } catch (thrown) {
     error = errorMessage(thrown);
   }
-  return { events, text: events.map((event) => (event.type === 'text' ? event.delta : '')).join(''), error };
+  return {
+    events: events.filter(({ type }) => type !== 'usage'),
+    usage: events.flatMap((event) => (event.type === 'usage' ? [event.usage] : [])),
+    text: events.map((event) => (event.type === 'text' ? event.delta : '')).join(''),
+    error,
+  };
 }
 
 /** A tool without parameters, unless it says so. */

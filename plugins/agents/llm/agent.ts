@@ -6,17 +6,25 @@ import {
   HectorError,
   type Message,
   milliseconds,
+  type Task,
   type Tool,
 } from '../../../core/index.ts';
+import { during, type Outlet } from '../event-stream.ts';
+import { takes } from './accepts.ts';
 import { recentHistory, windowLimits } from './context-window.ts';
+import { readable } from './conversation.ts';
+import { createDelegates } from './delegation.ts';
 import { createInstruction } from './instruction.ts';
 import { within } from './loop/deadline.ts';
+import { tellCalls } from './loop/telling.ts';
 import { callTools } from './loop/tool-call.ts';
 import { createTranscript, type Transcript } from './loop/transcript.ts';
 import { collectTurn } from './loop/turn.ts';
 import type { LlmAgentOptions } from './options.ts';
 import { findPassages } from './passages.ts';
 import { createStructuredOutput } from './structured-output.ts';
+import { checkToolNames, toolSelection } from './tool-names.ts';
+import { createTeam } from './transfer.ts';
 import { textOf, userMessage } from './user-message.ts';
 
 const maxToolResult = 1024 * 1024;
@@ -27,14 +35,21 @@ const maxToolResult = 1024 * 1024;
  * The conversation remembers a message when it has been answered: the message, the answer, and the tool calls between
  * them are appended together. A run that fails or is cancelled leaves nothing behind.
  */
-export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['agent']['context']): Agent {
+export function createLlmAgent(
+  options: LlmAgentOptions,
+  host: ExtensionPoints['agent']['context'],
+): Agent | Promise<Agent> {
   const llm = host.llm(options.llm);
   const instruction = createInstruction(options);
   const output = options.structured_output && createStructuredOutput(host.name, options.structured_output);
   const timeoutMs = milliseconds(options.tool_timeout);
+  const { agent_tools = [], sub_agents = [] } = options;
+  const delegates = agent_tools.length > 0 ? createDelegates(host, agent_tools) : undefined;
+  const select = toolSelection(options.reasoning);
   const toolCalls = {
     parallel: options.max_parallel_tools,
     timeoutMs,
+    untimed: new Set(agent_tools),
     maxLength: Math.min(options.max_tool_output_length || maxToolResult, maxToolResult),
   };
   const passages = {
@@ -52,21 +67,22 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
     return within(timeoutMs, signal, () => listed, late);
   }
 
-  async function prepare(message: Message, context: AgentContext) {
+  async function prepare(message: Message, context: AgentContext, outlet: () => Outlet) {
     const { signal } = context;
     signal.throwIfAborted();
-    const asked = userMessage(message);
-    const [history, tools, found] = await Promise.all([
+    const asked = userMessage(message, await referencedBy(message, context));
+    const [history, listed, found] = await Promise.all([
       context.session.history(),
       listTools(signal),
       passages.stores.size > 0 ? findPassages(textOf(asked), passages, context) : undefined,
     ]);
     signal.throwIfAborted();
     const system = instruction(message, context);
-    const recent = recentHistory(history, windowLimits(options.context, asked));
+    const recent = recentHistory(readable(context.session, history), windowLimits(options.context, asked));
     const transcript = createTranscript(host.name, system ? [system, ...recent] : recent);
     transcript.add(found ? { role: 'user', parts: [found, ...asked.parts] } : asked, asked);
-    return { transcript, tools: new Map(tools.map((tool) => [tool.name, tool])) };
+    const tools = select(listed, delegates?.(message, context, outlet) ?? [], context);
+    return { transcript, tools };
   }
 
   const request = (transcript: Transcript, tools: ReadonlyMap<string, Tool>, stream: boolean) => ({
@@ -78,7 +94,8 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
 
   async function* run(message: Message, context: AgentContext): AsyncGenerator<AgentEvent> {
     const { signal, logger } = context;
-    const { transcript, tools } = await prepare(message, context);
+    let outlet: Outlet | undefined;
+    const { transcript, tools } = await prepare(message, context, () => outlet as Outlet);
     const { max_iterations } = options.reasoning;
     let saidSomething = false;
     let repaired = false;
@@ -89,6 +106,7 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
       let separator = saidSomething ? '\n\n' : '';
       for await (const event of llm.chat(request(transcript, tools, context.streaming), signal)) {
         const delta = collector.add(event);
+        if (event.type === 'finish') yield { type: 'usage', usage: event.usage };
         if (delta === '' || output) continue;
         yield { type: 'text', delta: separator + delta };
         separator = '';
@@ -98,13 +116,24 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
       const turn = collector.end();
 
       if (turn.toolCalls.length > 0) {
+        const isFinal = ({ name }: { readonly name: string }) => tools.get(name)?.final === true;
         // Nobody would read the results of the last turn's calls, so they are not made.
-        if (calls === max_iterations) break;
+        if (calls === max_iterations && !turn.toolCalls.some(isFinal)) break;
         transcript.add(turn.message);
-        const parts = await callTools(turn.toolCalls, { ...toolCalls, tools, room: transcript.room }, context);
+        const parts = yield* during(signal, (opened, own) => {
+          outlet = opened;
+          const telling = tellCalls(context, opened);
+          return callTools(
+            turn.toolCalls,
+            { ...toolCalls, tools, telling, signal: own, room: transcript.room },
+            context,
+          );
+        });
         signal.throwIfAborted();
         transcript.add({ role: 'tool', parts });
-        continue;
+        if (!parts.some((part) => !part.isError && isFinal(part))) continue;
+        await context.session.append(transcript.kept);
+        return;
       }
 
       if (turn.reason === 'length') {
@@ -120,8 +149,10 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
           transcript.add(output.correction(answer.problem), null);
           continue;
         }
-        yield { type: 'text', delta: answer.text };
-        yield { type: 'artifact', artifact: output.artifact(answer.value) };
+        const asJson = takes(context.accepts, 'application/json');
+        // Who takes neither is given the text rather than nothing.
+        if (!asJson || takes(context.accepts, 'text/plain')) yield { type: 'text', delta: answer.text };
+        if (asJson) yield { type: 'artifact', artifact: output.artifact(answer.value) };
       }
       if (turn.message.parts.length > 0) transcript.add(turn.message);
       await context.session.append(transcript.kept);
@@ -133,16 +164,32 @@ export function createLlmAgent(options: LlmAgentOptions, host: ExtensionPoints['
     );
   }
 
+  if (delegates || sub_agents.length > 0) {
+    const whole = { run: sub_agents.length > 0 ? createTeam(host, sub_agents, run) : run };
+    return checkToolNames(host, options, listTools).then(() => whole);
+  }
   return { run };
+}
+
+async function referencedBy(message: Message, context: AgentContext): Promise<readonly Task[]> {
+  return message.referenceTaskIds?.length ? context.referenceTasks(message) : [];
 }
 
 function definitionOf({ name, description, parameters }: Tool) {
   return { name, description, parameters };
 }
 
+const conditions = ['no_tool_calls', 'escalate', 'transfer', 'input_required'];
+
 function warnOfWhatDoesLittle(options: LlmAgentOptions, host: ExtensionPoints['agent']['context']): void {
   if (options.context.strategy === 'summary_buffer') {
     host.warn('context.strategy summary_buffer does not summarize yet: it behaves as token_window.');
+  }
+  const others = (options.reasoning.termination_conditions ?? []).filter((each) => !conditions.includes(each));
+  if (others.length > 0) {
+    host.warn(
+      `reasoning.termination_conditions: ${others.join(', ')} does nothing. What ends the loop always does: ${conditions.join(', ')}.`,
+    );
   }
   if (options.include_context && host.documentStores.size === 0) {
     host.warn('include_context has nothing to search: the agent has no document store.');

@@ -4,7 +4,7 @@ import { fillIn, type Variables } from './template.ts';
 
 export type Instruction = (message: Message, context: AgentContext) => ChatMessage | undefined;
 
-/** The system message: global instruction, role, system prompt or instruction, guidance. */
+/** The system message: global instruction, role, system prompt or instruction, guidance, and when the work is done. */
 export function createInstruction(options: LlmAgentOptions): Instruction {
   const { system_prompt, role, guidance } = options.prompt;
   const sections = [
@@ -12,6 +12,7 @@ export function createInstruction(options: LlmAgentOptions): Instruction {
     role?.trim() && roleSentence(role.trim()),
     system_prompt ?? options.instruction,
     guidance?.trim() && `Guidance:\n${guidance.trim()}`,
+    options.reasoning.completion_instruction,
   ];
   const template = sections
     .map((section) => section?.trim())

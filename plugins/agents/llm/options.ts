@@ -1,7 +1,5 @@
 import { coming, duration, reference, references, type Static, section, Type } from '../../../core/index.ts';
 
-const workflows = 'agents that hand over to other agents';
-const reasoning = 'ending the reasoning loop by a tool or a condition';
 const summaries = 'summarizing the conversation';
 
 export const LlmAgentOptions = Type.Object(
@@ -45,10 +43,23 @@ export const LlmAgentOptions = Type.Object(
           default: 100,
           description: 'Model calls for one message; a task that needs more fails',
         }),
-        enable_exit_tool: Type.Optional(coming(Type.Boolean(), reasoning)),
-        enable_escalate_tool: Type.Optional(coming(Type.Boolean(), reasoning)),
-        termination_conditions: Type.Optional(coming(Type.Array(Type.String()), reasoning)),
-        completion_instruction: Type.Optional(coming(Type.String(), reasoning)),
+        enable_exit_tool: Type.Boolean({
+          default: false,
+          description: 'As a step of a loop the agent may end it, by the tool exit_loop',
+        }),
+        enable_escalate_tool: Type.Boolean({
+          default: false,
+          description: 'As a step of a loop the agent may give it up with a reason, by the tool escalate',
+        }),
+        termination_conditions: Type.Optional(
+          Type.Array(Type.String(), {
+            description:
+              'Accepted, and without effect: no_tool_calls, escalate, transfer and input_required always end the loop',
+          }),
+        ),
+        completion_instruction: Type.Optional(
+          Type.String({ description: 'When the work is done; goes to the end of the instruction' }),
+        ),
       },
       'The loop of model calls and tool calls',
     ),
@@ -100,11 +111,20 @@ export const LlmAgentOptions = Type.Object(
       default: 8,
       description: 'Tool calls of one turn that run at the same time',
     }),
-    tool_timeout: duration('2m', 'For one tool call; 0 waits for ever'),
-    sub_agents: Type.Optional(coming(Type.Array(Type.String()), workflows)),
-    agent_tools: Type.Optional(coming(Type.Array(Type.String()), workflows)),
+    tool_timeout: duration(
+      '2m',
+      'For one tool call; 0 waits for ever. Agents called as tools have bounds of their own',
+    ),
+    sub_agents: references('agent', 'Agents that the conversation can be handed over to; absent: none'),
+    agent_tools: references('agent', 'Agents that can be called as tools, each by its name; absent: none'),
   },
   { additionalProperties: false },
 );
 
-export type LlmAgentOptions = Static<typeof LlmAgentOptions>;
+type Checked = Static<typeof LlmAgentOptions>;
+
+/** What a list of names is made of, the schema alone does not say. */
+export type LlmAgentOptions = Omit<Checked, 'sub_agents' | 'agent_tools'> & {
+  readonly sub_agents?: readonly string[];
+  readonly agent_tools?: readonly string[];
+};

@@ -4,16 +4,33 @@ import {
   HectorError,
   type Message,
   type Part,
+  type Task,
   type TextPart,
 } from '../../../core/index.ts';
+import { partsText } from '../part-text.ts';
+import { cut } from './cut.ts';
 
-/** What the caller sent, as the model reads it. Files by URL are never fetched here. */
-export function userMessage(message: Message): ChatMessage {
+/** How many of the tasks that a message refers to the model reads, and characters of the answer of each. */
+const maxReferences = 8;
+const maxReference = 16_000;
+
+/** What the caller sent, as the model reads it, after the answers of the tasks it refers to. Files by URL are never fetched here. */
+export function userMessage(message: Message, referenced: readonly Task[] = []): ChatMessage {
   const parts = message.parts.map(chatPart).filter((part) => part.type !== 'text' || part.text !== '');
   if (parts.length === 0) {
     throw new HectorError('empty_message', 'The message has no content. Send at least one part that is not empty.');
   }
-  return { role: 'user', parts };
+  return { role: 'user', parts: [...referenced.slice(0, maxReferences).map(reference), ...parts] };
+}
+
+function reference({ id, status, artifacts }: Task): TextPart {
+  const state = status.state.replace('TASK_STATE_', '').toLowerCase().replaceAll('_', ' ');
+  const answer = partsText([...artifacts.flatMap(({ parts }) => parts), ...(status.message?.parts ?? [])]);
+  const shown = answer.length > maxReference ? `${cut(answer, maxReference)}…` : answer || '(nothing)';
+  return {
+    type: 'text',
+    text: `[The message refers to the task ${id}, which is ${state}. What it came to:]\n${shown}`,
+  };
 }
 
 export function textOf(message: ChatMessage): string {

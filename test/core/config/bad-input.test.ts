@@ -415,8 +415,8 @@ const names: Row[] = [
   ],
   [
     'an agent type of a later version',
-    'agents:\n  a: {type: sequential}\n',
-    '2:7 agents.a.type: the agent type "sequential" is not in this version of Hector (there are: llm, fixed)',
+    'agents:\n  a: {type: runner}\n',
+    '2:7 agents.a.type: the agent type "runner" is not in this version of Hector (there are: llm, fixed)',
   ],
   [
     'a source of a later version',

@@ -6,10 +6,12 @@ import {
   type Tool,
   type ToolCallPart,
   type ToolCallResponsePart,
+  type ToolProgress,
 } from '../../../../core/index.ts';
 import { type SchemaCheck, schemaCheck } from '../json-schema.ts';
 import { responseSize } from '../message-size.ts';
 import { within } from './deadline.ts';
+import type { CallTelling, Telling } from './telling.ts';
 import { bounded, toResponse } from './tool-result.ts';
 
 /** How the calls of one turn are made. */
@@ -17,6 +19,11 @@ export interface ToolCalls {
   readonly tools: ReadonlyMap<string, Tool>;
   readonly parallel: number;
   readonly timeoutMs: number;
+  /** The names of tools that may take as long as they do: other agents, which have bounds of their own. */
+  readonly untimed: ReadonlySet<string>;
+  readonly telling: Telling | undefined;
+  /** Aborts what runs for the turn. */
+  readonly signal: AbortSignal;
   /** Characters of one result. */
   readonly maxLength: number;
   /** Characters and bytes of all results together. */
@@ -26,7 +33,8 @@ export interface ToolCalls {
 /** More calls than this in one turn are not made. */
 const maxCalls = 128;
 
-interface Outcome {
+/** What a call has come to. */
+export interface ToolOutcome {
   readonly response: ToolCallResponsePart['response'];
   readonly isError?: true;
 }
@@ -44,14 +52,17 @@ export async function callTools(
   const pending = calls.entries();
   let { room } = options;
   const worker = async () => {
-    for (const [index, { id, name, arguments: args }] of pending) {
+    for (const [index, call] of pending) {
+      const telling = options.telling?.call(call);
+      if (telling) await telling.begun();
       const outcome =
         index < maxCalls
-          ? await callTool(name, args, options, context)
+          ? await callTool(call, options, context, telling)
           : failure(`This call was not made: at most ${maxCalls} are made in one turn.`);
       const response = bounded(outcome.response, options.maxLength, room);
       room = Math.max(0, room - responseSize(response));
-      responses[index] = { type: 'tool_call_response', id, name, ...outcome, response };
+      responses[index] = { type: 'tool_call_response', id: call.id, name: call.name, ...outcome, response };
+      if (telling) await telling.ended({ ...outcome, response });
     }
   };
   await Promise.all(Array.from({ length: Math.min(options.parallel, calls.length) }, worker));
@@ -59,12 +70,12 @@ export async function callTools(
 }
 
 async function callTool(
-  name: string,
-  given: unknown,
-  { tools, timeoutMs }: ToolCalls,
+  { name, arguments: given }: ToolCallPart,
+  { tools, timeoutMs, untimed, signal }: ToolCalls,
   context: AgentContext,
-): Promise<Outcome> {
-  const { agent, principal, taskId, contextId, signal } = context;
+  telling: CallTelling | undefined,
+): Promise<ToolOutcome> {
+  const { agent, principal, taskId, contextId } = context;
   const logger = context.logger.child({ tool: name });
   const tool = tools.get(name);
   if (!tool) {
@@ -75,10 +86,11 @@ async function callTool(
   try {
     const args = checkedArguments(tool, given);
     const late = () => new HectorError('tool_timeout', `The tool "${name}" did not answer within ${timeoutMs} ms.`);
+    const progress = (update: ToolProgress) => telling?.progress(update);
     const result = await within(
-      timeoutMs,
+      untimed.has(name) ? 0 : timeoutMs,
       signal,
-      (own) => tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own, progress: () => {} }),
+      (own) => tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own, progress }),
       late,
     );
     return { response: toResponse(result) };
@@ -89,7 +101,7 @@ async function callTool(
   }
 }
 
-function failure(message: string): Outcome {
+function failure(message: string): ToolOutcome {
   return { response: `Error: ${message}`, isError: true };
 }
 

@@ -4,7 +4,7 @@ import type { ChatMessage, Logger } from '../../../../core/index.ts';
 import { LlmError, silentLogger } from '../../../../core/index.ts';
 import { agentContext, assertConversation, memorySession, userText } from '../../../conformance/agent.ts';
 import { answer, llmAgent, llmAgentOptions, tool } from '../../../support/llm-agent.ts';
-import { calls, fails, finish, says, scriptedLlm, throws } from '../../../support/scripted-llm.ts';
+import { calls, fails, finish, noUsage, says, scriptedLlm, throws } from '../../../support/scripted-llm.ts';
 
 const text = (value: string) => ({ type: 'text', text: value }) as const;
 const look = tool('look', () => 'seen');
@@ -28,6 +28,7 @@ test('the first delta is there before the model has finished', async () => {
   assert.deepEqual(await events.next(), { done: false, value: { type: 'text', delta: 'early' } });
   release();
   assert.deepEqual(await events.next(), { done: false, value: { type: 'text', delta: ' late' } });
+  assert.deepEqual(await events.next(), { done: false, value: { type: 'usage', usage: noUsage } });
   assert.equal((await events.next()).done, true);
 });
 
@@ -221,14 +222,6 @@ test('options: defaults are filled in, unknown keys are errors', () => {
 
 test('options that a later version will honour are accepted', () => {
   llmAgentOptions({
-    sub_agents: ['a'],
-    agent_tools: ['b'],
-    reasoning: {
-      enable_exit_tool: true,
-      enable_escalate_tool: false,
-      termination_conditions: ['x'],
-      completion_instruction: 'y',
-    },
     context: { threshold: 0.5, target: 0.4, summarizer_llm: 'main' },
   });
 });

@@ -29,3 +29,37 @@ testAgent({
       tools: [tool('wait', () => new Promise(() => {}))],
     }),
 });
+
+testAgent({
+  test: (name, run) => test(`llm agent with agents as tools: ${name}`, run),
+  create: () =>
+    llmAgent({
+      llm: scriptedLlm(({ messages }) =>
+        messages.at(-1)?.role === 'user' ? calls({ name: 'helper', arguments: { request: 'x' } }) : says('done'),
+      ),
+      options: { agent_tools: ['helper'] },
+      agents: { helper: llmAgent({ llm: scriptedLlm(() => says('Hel', 'p')) }) },
+    }),
+  createEndless: () =>
+    llmAgent({
+      llm: scriptedLlm(() => calls({ name: 'helper', arguments: { request: 'x' } })),
+      options: { agent_tools: ['helper'] },
+      agents: { helper: llmAgent({ llm: scriptedLlm(() => [hangs()]) }) },
+    }),
+});
+
+testAgent({
+  test: (name, run) => test(`llm agent with sub-agents: ${name}`, run),
+  create: () =>
+    llmAgent({
+      llm: scriptedLlm(() => calls({ name: 'transfer_to_desk' })),
+      options: { sub_agents: ['desk'] },
+      agents: { desk: llmAgent({ name: 'desk', llm: scriptedLlm(() => says('Desk', '.')) }) },
+    }),
+  createEndless: () =>
+    llmAgent({
+      llm: scriptedLlm(() => calls({ name: 'transfer_to_desk' })),
+      options: { sub_agents: ['desk'] },
+      agents: { desk: llmAgent({ name: 'desk', llm: scriptedLlm(() => [hangs()]) }) },
+    }),
+});

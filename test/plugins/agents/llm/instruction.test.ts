@@ -62,3 +62,8 @@ test('a message cannot set claims, and state that is not an object is no state',
   const odd = { ...userText('hi'), metadata: { state: ['x'] } };
   assert.equal(await systemOf({ instruction: '{0} {length}' }, odd), '{0} {length}');
 });
+
+test('when the work is done is said at the end', async () => {
+  const options = { instruction: 'Answer.', reasoning: { completion_instruction: 'You are done when it is said.' } };
+  assert.equal(await systemOf(options), 'Answer.\n\nYou are done when it is said.');
+});

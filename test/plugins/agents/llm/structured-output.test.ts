@@ -133,3 +133,23 @@ test('an answer need not be an object', async () => {
   const artifact = events.find((event) => event.type === 'artifact');
   assert.deepEqual(artifact?.artifact.parts, [{ data: ['a', 'b'], mediaType: 'application/json' }]);
 });
+
+for (const [accepts, kinds] of [
+  [['application/json'], ['artifact']],
+  [['text/plain'], ['text']],
+  [
+    ['text/*', 'application/json; charset=utf-8'],
+    ['text', 'artifact'],
+  ],
+  [['*/*'], ['text', 'artifact']],
+  [['image/png'], ['text']],
+] as const) {
+  test(`a caller that takes ${accepts.join(', ')} is given ${kinds.join(' and ')}`, async () => {
+    const agent = llmAgent({ llm: scriptedLlm([says(good)]), options: { structured_output: { schema } } });
+    const { events } = await answer(agent, 'How warm is it?', { accepts });
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      kinds,
+    );
+  });
+}

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MessagePart, Part } from '../../../../core/index.ts';
+import type { Message, MessagePart, Part, Task } from '../../../../core/index.ts';
 import { textOf, userMessage } from '../../../../plugins/agents/llm/user-message.ts';
+import { answer, llmAgent } from '../../../support/llm-agent.ts';
+import { says, scriptedLlm } from '../../../support/scripted-llm.ts';
 
 function read(...parts: Part[]): readonly MessagePart[] {
   return userMessage({ messageId: 'm', role: 'ROLE_USER', parts }).parts;
@@ -72,4 +74,27 @@ test('the text of a message leaves files out', () => {
     parts: [{ text: ' one' }, { raw: base64('x'), mediaType: 'image/png' }, { text: 'two ' }],
   });
   assert.equal(textOf(message), 'one\ntwo');
+});
+
+test('the answers of the tasks that a message refers to come before it, bounded in number and length', async () => {
+  const task = (id: string, answer: string): Task => ({
+    id,
+    contextId: 'c',
+    status: { state: 'TASK_STATE_COMPLETED', timestamp: '2026-01-31T12:00:00.000Z' },
+    artifacts: [{ artifactId: 'a', parts: [{ text: answer }, { data: { price: 3 } }] }],
+    history: [],
+  });
+  const llm = scriptedLlm([says('ok')]);
+  const tasks = [task('t1', 'Seven.'), task('t2', 'x'.repeat(20_000)), ...Array(10).fill(task('t3', 'more'))];
+  const message: Message = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'And?' }], referenceTaskIds: ['t1'] };
+  const { error } = await answer(llmAgent({ llm }), message, { referenceTasks: async () => tasks });
+  assert.equal(error, undefined);
+  const parts = (llm.requests[0]?.messages[0]?.parts ?? []).map((part) => ('text' in part ? part.text : ''));
+  assert.equal(
+    parts[0],
+    '[The message refers to the task t1, which is completed. What it came to:]\nSeven.\n{"price":3}',
+  );
+  assert.ok((parts[1] ?? '').length < 17_000 && parts[1]?.endsWith('…'));
+  assert.equal(parts.length, 9);
+  assert.equal(parts.at(-1), 'And?');
 });
