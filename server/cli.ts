@@ -2,10 +2,13 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../core/config/issue.ts';
 import { HectorError } from '../core/errors.ts';
+import { chatCommands } from './commands/chat-commands.ts';
 import { configCommands, sourceOptions } from './commands/config-commands.ts';
+import type { InitFlags } from './commands/init.ts';
 import { type Output, print, showsColor } from './commands/output.ts';
 import type { SchemaFlags } from './commands/schema.ts';
 import type { ServeFlags } from './commands/serve.ts';
+import { tasksCommands } from './commands/tasks-commands.ts';
 import type { ValidateFlags } from './commands/validate.ts';
 import { version } from './version.ts';
 
@@ -27,6 +30,19 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(add --help for what is possible)')
     .helpOption('-h, --help', 'print this help');
+
+  hector
+    .command('init')
+    .description('write a configuration to start from: config.yaml, .env.example and .gitignore')
+    .argument('[folder]', 'where', '.')
+    .option('-y, --yes', 'ask nothing')
+    .option('--provider <name>', 'the LLM provider (default: the one whose key is in the environment, else echo)')
+    .option('--model <name>', 'the model (default: the provider’s)')
+    .option('--force', 'write over what is there')
+    .action(async (folder: string, flags: InitFlags) => {
+      const { initCommand } = await import('./commands/init.ts');
+      await finish(await initCommand(folder, flags));
+    });
 
   sourceOptions(hector.command('serve'))
     .description('serve the agents of a configuration')
@@ -84,6 +100,8 @@ function program(): Command {
       await finish(await infoCommand(agent, config));
     });
 
+  chatCommands(hector);
+  tasksCommands(hector);
   configCommands(hector);
 
   hector
