@@ -1,66 +1,91 @@
 import type { Task } from '../a2a.ts';
 import type { TaskEvent } from './event.ts';
+import { type Entry, type KeepLimits, KeptEvents } from './kept-events.ts';
 
-interface Entry {
-  /** The first entry of a chain stands for what was before it and holds none. */
-  readonly event: TaskEvent | undefined;
-  readonly number: number;
-  next: Entry | undefined;
-}
-
-/** How many events a reader may be behind before it is given the whole task instead. */
+/** How many events that are not kept a reader may be behind before it is given the whole task instead. */
 export const maxLag = 1_024;
 
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+/** Gives the task as the events so far have made it. */
+interface TaskSource {
+  snapshot(): Task;
+}
+
 /**
  * The events of one execution, and the places that its readers have come to.
  *
- * The log is a chain of which it holds only the end, a cursor its own place: what every cursor has passed is garbage, so
- * a reader that keeps up costs nothing, and neither does one that has left. One that falls too far behind is caught up
- * with a `task` event and goes on from there.
+ * The log is a chain of which it holds only the end and what is kept for those who come back, a cursor its own place: what
+ * both have passed is garbage, so a reader that keeps up costs nothing, and neither does one that has left. One that falls
+ * too far behind is caught up with a `task` event and goes on from there.
  */
 export class EventLog {
-  readonly #task: () => Task;
+  readonly #source: TaskSource;
   readonly #cursors = new Set<Cursor>();
-  #last: Entry = { event: undefined, number: 0, next: undefined };
+  readonly kept: KeptEvents;
+  /** The last event, from when it is decided until the readers may learn of it. */
+  #conclusion: Entry | undefined;
   #over = false;
 
-  /** `task` gives the task as the events so far have made it. */
-  constructor(task: () => Task) {
-    this.#task = task;
+  constructor(source: TaskSource, run: string, keep: KeepLimits) {
+    this.#source = source;
+    this.kept = new KeptEvents(run, keep);
   }
 
   get watched(): boolean {
     return this.#cursors.size > 0;
   }
 
-  get last(): Entry {
-    return this.#last;
+  /** Of the event that comes next. */
+  get nextId(): string {
+    return this.kept.idOf(this.kept.last.number + 1);
+  }
+
+  /** The last event that has made the task what it is. */
+  get tip(): Entry {
+    return this.#conclusion ?? this.kept.last;
   }
 
   task(): TaskEvent {
-    return { type: 'task', task: this.#task() };
+    return { id: this.kept.idOf(this.tip.number), type: 'task', task: this.#source.snapshot() };
   }
 
-  append(event: TaskEvent): void {
-    const entry: Entry = { event, number: this.#last.number + 1, next: undefined };
-    this.#last.next = entry;
-    this.#last = entry;
+  append(event: TaskEvent, bytes = 0, continues = false): void {
+    this.kept.append(this.kept.entry(event, bytes, continues));
     for (const cursor of this.#cursors) cursor.wake();
   }
 
-  /** Nothing follows. Readers get what they have not read yet, and then end. */
+  /** The last event, which is part of the task already; no reader reads it before `end`. */
+  conclude(event: TaskEvent, bytes = 0): void {
+    this.#conclusion = this.kept.entry(event, bytes, false);
+  }
+
+  /** Readers get what they have not read yet, and then end. */
   end(): void {
+    if (this.#conclusion) this.kept.append(this.#conclusion);
     this.#over = true;
     for (const cursor of this.#cursors) cursor.finish();
     this.#cursors.clear();
   }
 
-  /** Starts with the task as it is now. `final`: that task will not change any more, and nothing is read after it. */
-  cursor(final: boolean): Cursor {
-    const cursor = new Cursor(this, () => this.#cursors.delete(cursor));
-    if (final || this.#over) cursor.finish();
+  /** Starts with the task as it is now. */
+  cursor(): Cursor {
+    const final = this.#conclusion !== undefined || this.#over;
+    return this.#read(this.tip, this.task(), final);
+  }
+
+  /** Starts after the event with this id; undefined where that is not known any more. */
+  resume(id: string): Cursor | undefined {
+    const conclusion = this.#over ? undefined : this.#conclusion;
+    const seenTheEnd = conclusion !== undefined && this.kept.numberOf(id) === conclusion.number;
+    const place = seenTheEnd ? conclusion : this.kept.place(id);
+    return place && this.#read(place, undefined, this.#over);
+  }
+
+  #read(place: Entry, first: TaskEvent | undefined, final: boolean): Cursor {
+    this.kept.begin();
+    const cursor: Cursor = new Cursor(this, place, first, () => this.#cursors.delete(cursor));
+    if (final) cursor.finish();
     else this.#cursors.add(cursor);
     return cursor;
   }
@@ -80,11 +105,12 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
     | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor(log: EventLog, leave: () => void) {
+  /** `first` is read before what follows `place`. */
+  constructor(log: EventLog, place: Entry, first: TaskEvent | undefined, leave: () => void) {
     this.#log = log;
     this.#leave = leave;
-    this.#first = log.task();
-    this.#at = log.last;
+    this.#first = first;
+    this.#at = place;
   }
 
   [Symbol.asyncIterator](): this {
@@ -118,7 +144,8 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
 
   /** There is something new in the log. */
   wake(): void {
-    if (this.#at && this.#log.last.number - this.#at.number > maxLag) {
+    const { kept } = this.#log;
+    if (this.#at && kept.last.number - this.#at.number > maxLag && !kept.reaches(this.#at)) {
       this.#first = undefined;
       this.#at = undefined;
     }
@@ -156,13 +183,13 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
       return first;
     }
     if (!this.#at) {
-      this.#at = this.#log.last;
+      this.#at = this.#log.tip;
       return this.#log.task();
     }
-    const next = this.#at.next;
+    const { next } = this.#at;
     if (!next) return undefined;
     this.#at = next;
-    return next.event;
+    return this.#log.kept.eventOf(next);
   }
 
   readonly #stop = (): void => {

@@ -1,56 +1,21 @@
-import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from '../a2a.ts';
+import type { Part, Task, TaskState } from '../a2a.ts';
 import { HectorError } from '../errors.ts';
 import type { AgentEvent } from '../extension/agent.ts';
-import type { Principal } from '../extension/auth-scheme.ts';
 import type { Logger } from '../logger.ts';
-import type { ChatMessage, Usage } from '../message.ts';
+import type { Usage } from '../message.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
 import { agentContext } from './agent-context.ts';
-import { Answer } from './answer.ts';
-import type { TaskEvent } from './event.ts';
-import { EventLog } from './event-log.ts';
+import { checkedSize } from './agent-protocol.ts';
+import type { ExecutionOptions } from './execution-options.ts';
 import { failureDetails, failureSentence, isInternal } from './failure.ts';
-import { TaskFold } from './fold.ts';
+import type { KeptEvents } from './kept-events.ts';
 import { type TaskReader, unlessAborted } from './reader.ts';
+import { TaskRecord } from './record.ts';
+import { type Save, saveTask } from './save.ts';
 import { eventsPerTurn, graceMs, lingerMs, maxTaskBytes, saveMs, taskSettings } from './settings.ts';
-import { partsSize, taskSize } from './size.ts';
+import { taskSize } from './size.ts';
 import { sumOf } from './usage.ts';
-
-export interface ExecutionOptions {
-  /** The execution's own: it releases it. */
-  readonly lease: Lease;
-  readonly agent: ServedAgent;
-  readonly principal: Principal;
-  /** What the agent works on; carries the ids of the task and its context. */
-  readonly message: Message;
-  /** The task as it is before the run: submitted, the message in its history. */
-  readonly task: Task;
-  /** Whether the caller reads along. */
-  readonly streaming: boolean;
-  readonly requestId?: string | undefined;
-  readonly accepts?: readonly string[] | undefined;
-  readonly extensions?: ReadonlySet<string> | undefined;
-  /** The conversation, where the caller brings it along: then none is kept. */
-  readonly history?: readonly ChatMessage[] | undefined;
-  /** Tasks of the same caller and agent, by their ids. */
-  tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
-  /** What must be over before the task is written to the store: the writing of an earlier run. */
-  readonly after?: Promise<unknown> | undefined;
-  readonly logger: Logger;
-  readonly observer: ExecutionObserver;
-}
-
-/** Told in this order; each once, and `stored` only if `ended` said that the task was not. */
-export interface ExecutionObserver {
-  /** The task has ended or waits for its caller. Called just before the readers learn of it. */
-  ended(execution: Execution, stored: boolean): void;
-  /** The store has taken the task after all. */
-  stored(execution: Execution): void;
-  /** Nothing of the execution runs any more. */
-  released(execution: Execution): void;
-}
 
 /** What a run comes to. Decided once: by the agent, or for it. */
 interface Outcome {
@@ -74,9 +39,7 @@ export class Execution {
   readonly #lease: Lease;
   readonly #options: ExecutionOptions;
   readonly #logger: Logger;
-  readonly #fold: TaskFold;
-  readonly #log: EventLog;
-  readonly #answer: Answer;
+  readonly #record: TaskRecord;
   readonly #abort = new AbortController();
   readonly #settled: Promise<Task>;
   #settle: (task: Task) => void = () => {};
@@ -86,31 +49,20 @@ export class Execution {
   #outcome: Outcome | undefined;
   #grace: NodeJS.Timeout | undefined;
   #concluding: Promise<void> | undefined;
-  #saving: Promise<boolean> | undefined;
+  #save: Save | undefined;
   #linger: NodeJS.Timeout | undefined;
   #released = false;
 
   constructor(options: ExecutionOptions) {
     const { lease, agent, principal, message, task } = options;
-    const { coalesceMs, coalesceMax } = taskSettings(lease.generation.contents.config);
     this.owner = principal.subject;
     this.agent = agent;
     this.messageId = message.messageId;
     this.#lease = lease;
     this.#options = options;
     this.#logger = options.logger;
-    this.#fold = new TaskFold(task);
+    this.#record = new TaskRecord(task, taskSettings(lease.generation.contents.config));
     this.#bytes = taskSize(task);
-    this.#log = new EventLog(() => this.#fold.snapshot());
-    // Unique beside the artifacts of earlier runs and those that the agent names itself.
-    const artifactId = `response-${randomUUID().slice(0, 8)}`;
-    this.#answer = new Answer({
-      watched: () => this.#log.watched,
-      coalesceMs,
-      coalesceMax,
-      write: (text, first, last) =>
-        this.#emitArtifact({ artifactId, name: 'response', parts: [{ text }] }, !first, last),
-    });
     this.#settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -130,8 +82,12 @@ export class Execution {
 
   /** The task as it is now. */
   get task(): Task {
-    this.#answer.flush();
-    return this.#fold.snapshot();
+    return this.#record.task;
+  }
+
+  /** The events that are kept for readers that come back; undefined where nobody has read any. */
+  get kept(): KeptEvents | undefined {
+    return this.#record.kept;
   }
 
   /** What the models have cost so far, where the agent says so. */
@@ -150,7 +106,7 @@ export class Execution {
 
   /** Settles when nothing is being written to the store any more. */
   get saving(): Promise<unknown> | undefined {
-    return this.#saving;
+    return this.#save?.over;
   }
 
   settled(signal?: AbortSignal): Promise<Task> {
@@ -159,30 +115,20 @@ export class Execution {
 
   /** `attached`: the events are read from now on, even if the reader asks for them later. */
   reader(attached: boolean): TaskReader {
-    let cursor = attached ? this.#cursor() : undefined;
     const usage = () => this.#usage;
     return {
       task: this.task,
       get usage() {
         return usage();
       },
-      events: (signal) => {
-        const own = cursor ?? this.#cursor();
-        cursor = undefined;
-        return own.until(signal);
-      },
+      events: this.#record.events(attached),
       settled: (signal) => this.settled(signal),
     };
   }
 
-  #cursor() {
-    this.#answer.flush();
-    return this.#log.cursor(this.concluded);
-  }
-
   /** To be called once. */
   start(): void {
-    this.#emitStatus({ state: 'TASK_STATE_WORKING', timestamp: new Date().toISOString() });
+    this.#record.working();
     void this.#run();
   }
 
@@ -236,51 +182,36 @@ export class Execution {
       this.#failed(error);
     }
     await this.#conclude();
-    await this.#saving;
+    await this.#save?.over;
     this.#release();
   }
 
   #take(event: AgentEvent): void {
     try {
+      const bytes = checkedSize(event, this.agent.name);
+      if (!this.#count(bytes)) return;
       switch (event.type) {
         case 'text':
-          if (typeof event.delta !== 'string') throw this.#garbage('a text whose delta is not a string');
-          if (event.delta === '' || !this.#count(Buffer.byteLength(event.delta))) return;
-          this.#answer.add(event.delta);
+          if (event.delta !== '') this.#record.text(event.delta);
           return;
         case 'artifact': {
           const { artifact, append = false } = event;
-          if (typeof artifact?.artifactId !== 'string') throw this.#garbage('an artifact without an id');
-          if (!areParts(artifact.parts)) throw this.#garbage('an artifact whose parts are not A2A parts');
-          if (!this.#count(partsSize(artifact.parts))) return;
-          this.#answer.flush();
-          this.#emitArtifact({ ...artifact, parts: [...artifact.parts] }, append, !append);
+          this.#record.artifact({ ...artifact, parts: [...artifact.parts] }, append, bytes);
           return;
         }
         case 'status': {
-          const { parts, extensions } = event;
-          if (!areParts(parts)) throw this.#garbage('a status whose parts are not A2A parts');
-          if (!this.#count(partsSize(parts))) return;
-          this.#answer.flush();
-          const said: Message = { messageId: randomUUID(), ...this.#ids, role: 'ROLE_AGENT', parts };
-          const message = extensions?.length ? { ...said, extensions } : said;
-          this.#emitStatus({ state: 'TASK_STATE_WORKING', message, timestamp: new Date().toISOString() });
+          const { parts, extensions = [] } = event;
+          this.#record.working({ parts: [...parts], ...(extensions.length > 0 && { extensions }) }, bytes);
           return;
         }
         case 'usage':
           this.#usage = sumOf(this.#usage, event.usage);
           return;
         case 'input_required':
-        case 'auth_required': {
-          if (!areParts(event.parts)) throw this.#garbage('a question whose parts are not A2A parts');
-          const state = event.type === 'input_required' ? 'TASK_STATE_INPUT_REQUIRED' : 'TASK_STATE_AUTH_REQUIRED';
-          this.#decide({ state, parts: event.parts });
+          this.#decide({ state: 'TASK_STATE_INPUT_REQUIRED', parts: event.parts });
           return;
-        }
-        default:
-          throw this.#garbage(
-            'something that is no event of an agent (text, artifact, status, usage, input_required, auth_required)',
-          );
+        case 'auth_required':
+          this.#decide({ state: 'TASK_STATE_AUTH_REQUIRED', parts: event.parts });
       }
     } catch (error) {
       this.#logger.warn(
@@ -289,10 +220,6 @@ export class Execution {
       );
       this.fail(error);
     }
-  }
-
-  #garbage(what: string): HectorError {
-    return new HectorError('agent_protocol', `The agent "${this.agent.name}" yielded ${what}.`);
   }
 
   /** Whether there is room for so many bytes more; the task fails if there is not. */
@@ -354,56 +281,32 @@ export class Execution {
 
   async #end(): Promise<void> {
     clearTimeout(this.#grace);
-    this.#answer.end();
-    const event: TaskEvent = { type: 'status', ...this.#ids, status: this.#finalStatus() };
-    this.#fold.apply(event);
-    const task = this.#fold.snapshot();
-    const stored = await this.#save(task);
+    const { state, parts } = this.#outcome ?? { state: 'TASK_STATE_FAILED' };
+    const task = this.#record.conclude(state, parts);
+    this.#save = this.#saving(task);
+    const stored = await this.#save.inTime;
     this.#options.observer.ended(this, stored);
-    this.#log.append(event);
-    this.#log.end();
+    this.#record.publish();
     this.#settle(task);
   }
 
-  #finalStatus(): TaskStatus {
-    const { state, parts } = this.#outcome ?? { state: 'TASK_STATE_FAILED' };
-    const timestamp = new Date().toISOString();
-    if (!parts) return { state, timestamp };
-    return { state, message: { messageId: randomUUID(), ...this.#ids, role: 'ROLE_AGENT', parts }, timestamp };
-  }
-
-  /** Whether the store took the task in time. */
-  async #save(task: Task): Promise<boolean> {
-    let inTime = true;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => {
-        inTime = false;
+  #saving(task: Task): Save {
+    const { tasks, secrets } = this.generation.contents;
+    return saveTask({
+      store: tasks.tasks,
+      task: { task, owner: this.owner, agent: this.agent.name },
+      after: this.#options.after,
+      onFailed: (error) =>
+        this.#logger.error(
+          { ...this.#names, ...failureDetails(error, secrets) },
+          'the store did not take a task; it is kept in memory for a while',
+        ),
+      onLate: () => {
         this.#logger.error({ ...this.#names, waitedMs: saveMs }, 'the store has not taken a task in time');
         this.#lingerOn();
-        resolve(false);
-      }, saveMs);
+      },
+      onStoredLate: () => this.#options.observer.stored(this),
     });
-    this.#saving = this.#put(task, () => inTime);
-    const stored = await Promise.race([this.#saving, late]);
-    clearTimeout(timer);
-    return stored;
-  }
-
-  async #put(task: Task, inTime: () => boolean): Promise<boolean> {
-    const { tasks } = this.generation.contents.tasks;
-    try {
-      await this.#options.after;
-      await tasks.put({ task, owner: this.owner, agent: this.agent.name });
-    } catch (error) {
-      this.#logger.error(
-        { ...this.#names, ...failureDetails(error, this.generation.contents.secrets) },
-        'the store did not take a task; it is kept in memory for a while',
-      );
-      return false;
-    }
-    if (!inTime()) this.#options.observer.stored(this);
-    return true;
   }
 
   #context() {
@@ -431,35 +334,8 @@ export class Execution {
     });
   }
 
-  #emitStatus(status: TaskStatus): void {
-    this.#emit({ type: 'status', ...this.#ids, status });
-  }
-
-  #emitArtifact(artifact: Artifact, append: boolean, lastChunk: boolean): void {
-    this.#emit({ type: 'artifact', ...this.#ids, artifact, append, lastChunk });
-  }
-
-  #emit(event: TaskEvent): void {
-    this.#fold.apply(event);
-    this.#log.append(event);
-  }
-
-  get #ids() {
-    return { taskId: this.id, contextId: this.contextId };
-  }
-
   get #names() {
     const { requestId } = this.#options;
     return { task: this.id, agent: this.agent.name, ...(requestId !== undefined && { requestId }) };
   }
-}
-
-function areParts(parts: unknown): parts is readonly Part[] {
-  return Array.isArray(parts) && parts.every(isPart);
-}
-
-function isPart(part: unknown): part is Part {
-  if (typeof part !== 'object' || part === null) return false;
-  const { text, raw, url, data } = part as Record<string, unknown>;
-  return typeof text === 'string' || typeof raw === 'string' || typeof url === 'string' || data !== undefined;
 }

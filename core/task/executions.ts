@@ -1,62 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { interruptedStates, type Message, type Task, terminalStates } from '../a2a.ts';
-import type { HectorConfig } from '../config/language/hector.ts';
 import { HectorError } from '../errors.ts';
-import type { Principal } from '../extension/auth-scheme.ts';
 import type { Page } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
-import type { ChatMessage } from '../message.ts';
-import type { Generation, Lease, ServedAgent } from '../runtime/generation.ts';
-
-import { Execution, type ExecutionObserver } from './execution.ts';
+import type { Generation } from '../runtime/generation.ts';
+import { EndedRuns } from './ended-runs.ts';
+import { Execution } from './execution.ts';
+import type { ExecutionObserver } from './execution-options.ts';
+import { failureDetails } from './failure.ts';
 import { withStatus } from './fold.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { listTasks, type TaskListQuery } from './listing.ts';
-import { readerOf, type TaskReader } from './reader.ts';
+import { type RestingReader, readerOf, type TaskReader } from './reader.ts';
 import { RecentMap } from './recent-map.ts';
+import type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
+import { repeats, SentMessages } from './sent-messages.ts';
 import { graceMs, maxUnsaved, saveMs, taskSettings, unsavedMs } from './settings.ts';
+import { within } from './within.ts';
 
-export interface SendRequest {
-  /** The request's. The execution extends it and does not need it afterwards. */
-  readonly lease: Lease;
-  readonly agent: ServedAgent;
-  /** With a `taskId` it continues that task. Without a `contextId` it begins a new context. */
-  readonly message: Message;
-  readonly principal: Principal;
-  /** Whether the caller reads along. */
-  readonly streaming: boolean;
-  /** For the log: which request it was that set the agent to work. */
-  readonly requestId?: string | undefined;
-  /** Media types that the caller takes; empty: whatever the agent gives. */
-  readonly accepts?: readonly string[];
-  /** URIs of the protocol extensions that the caller asks for. */
-  readonly extensions?: ReadonlySet<string>;
-  /** The conversation so far, from a caller who keeps it himself: then it is this, and nothing is added to it. */
-  readonly history?: readonly ChatMessage[];
-}
-
-/** A run that has begun, of a new task or of one that waited for its caller. */
-export interface StartedRun {
-  readonly taskId: string;
-  readonly caller: TaskCaller;
-  /** Of the generation that it runs in, as long as the run lasts. */
-  readonly config: HectorConfig;
-  /** Reads from the beginning of the run, if asked for before this returns. */
-  reader(): TaskReader;
-}
+export type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 
 export interface ExecutionsOptions {
   readonly logger: Logger;
   /** Before its first event. */
   onStarted?(run: StartedRun): void;
-}
-
-/** Who asks, and of which agent. A task of somebody else is to be told from none at all by nobody. */
-export interface TaskCaller {
-  readonly owner: string;
-  readonly agent: string;
-  readonly lease: Lease;
 }
 
 /** How long `cancel` waits for a cancelled task to have ended. */
@@ -76,8 +43,8 @@ export class Executions {
   readonly #lingering = new Set<Execution>();
   /** Ended, but not in the store. */
   readonly #unsaved = new RecentMap<string, Execution>(unsavedMs);
-  /** The task that a message has made: a message that is sent again, because its answer was lost, makes no second one. */
-  readonly #taskOfMessage = new RecentMap<string, string>();
+  readonly #ended = new EndedRuns();
+  readonly #sent = new SentMessages();
   readonly #watched = new WeakSet<Generation>();
   /** Held while a task that waits for its caller is continued or cancelled. */
   readonly #transitions = new KeyedLock();
@@ -101,13 +68,12 @@ export class Executions {
     const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
     if (message.taskId) return this.#transitions.run(message.taskId, () => this.#continue(caller, request));
 
-    const key = messageKey(caller, message.contextId, message.messageId);
-    for (let taskId = this.#taskOfMessage.get(key); taskId !== undefined; ) {
+    for (let taskId = this.#sent.taskOf(caller, message); taskId !== undefined; ) {
       const task = await this.get(caller, taskId);
       const reader = task && repeats(message, task) && (await this.#reader(caller, taskId, request.streaming));
       if (reader) return reader;
       // The store has forgotten the task, or it is not this message's; meanwhile the same message may have made another.
-      const made = this.#taskOfMessage.get(key);
+      const made = this.#sent.taskOf(caller, message);
       if (made === taskId) break;
       taskId = made;
     }
@@ -118,7 +84,7 @@ export class Executions {
     const complete: Message = { ...message, taskId, contextId };
     const task: Task = { id: taskId, contextId, status, artifacts: [], history: [complete] };
     const reader = this.#start(request, complete, task);
-    this.#remember(caller, message.contextId, message.messageId, task);
+    this.#sent.remember(caller, message, task);
     return reader;
   }
 
@@ -145,7 +111,7 @@ export class Executions {
         `The task ${taskId} belongs to the context ${task.contextId}, not to ${message.contextId}. Send one of the two, or both that belong together.`,
       );
     }
-    if (task.history.some((earlier) => earlier.messageId === message.messageId)) return readerOf(task);
+    if (task.history.some((earlier) => earlier.messageId === message.messageId)) return this.#resting(task);
     if (terminalStates.has(task.status.state)) {
       throw new HectorError(
         'task_terminal',
@@ -157,7 +123,7 @@ export class Executions {
     const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
     const reader = this.#start(request, complete, withStatus(task, status, complete), unsaved?.saving);
     this.#unsaved.delete(taskId);
-    this.#remember(caller, task.contextId, message.messageId, task);
+    this.#sent.remember(caller, complete, task);
     return reader;
   }
 
@@ -194,19 +160,29 @@ export class Executions {
     this.#running.set(task.id, execution);
     this.#watch(generation);
     const reader = execution.reader(request.streaming);
-    this.#onStarted?.({
-      taskId: task.id,
-      caller,
-      config: generation.contents.config,
-      reader: () => execution.reader(true),
-    });
+    const { config } = generation.contents;
+    this.#tellStarted({ taskId: task.id, caller, config, reader: () => execution.reader(true) });
     execution.start();
     if (generation.signal.aborted) execution.fail(generation.signal.reason);
     return reader;
   }
 
+  /** What goes wrong with those who follow a task is not the task's. */
+  #tellStarted(run: StartedRun): void {
+    try {
+      this.#onStarted?.(run);
+    } catch (error) {
+      const { secrets } = run.caller.lease.generation.contents;
+      const names = { task: run.taskId, agent: run.caller.agent };
+      this.#logger.error({ ...names, ...failureDetails(error, secrets) }, 'a task has begun without all who follow it');
+    }
+  }
+
   readonly #observer: ExecutionObserver = {
     ended: (execution, stored) => {
+      const { replayForMs } = taskSettings(execution.generation.contents.config);
+      const { kept, task } = execution;
+      if (kept && replayForMs > 0) this.#ended.add(execution.id, task.status, kept, replayForMs);
       if (!stored) this.#unsaved.set(execution.id, execution, maxUnsaved);
       if (!execution.released) this.#lingering.add(execution);
       this.#running.delete(execution.id);
@@ -237,10 +213,10 @@ export class Executions {
   }
 
   /** `after`: the id of the last event that the caller has. With it, also what was missed of a task that has ended is had. */
-  async subscribe(caller: TaskCaller, taskId: string, _after?: string): Promise<TaskReader> {
+  async subscribe(caller: TaskCaller, taskId: string, after?: string): Promise<TaskReader> {
     const reader = await this.#reader(caller, taskId, true);
     if (!reader) throw notFound(taskId);
-    if (terminalStates.has(reader.task.status.state)) {
+    if (terminalStates.has(reader.task.status.state) && !('knows' in reader && reader.knows(after))) {
       throw new HectorError(
         'task_terminal',
         `The task ${taskId} has ended; there is nothing to subscribe to. Get it instead.`,
@@ -286,6 +262,8 @@ export class Executions {
       agent: caller.agent,
     });
     this.#unsaved.delete(taskId);
+    const { config } = caller.lease.generation.contents;
+    this.#tellStarted({ taskId, caller, config, reader: () => readerOf(cancelled) });
     return cancelled;
   }
 
@@ -316,11 +294,19 @@ export class Executions {
     return within(withinMs, idle);
   }
 
-  async #reader(caller: TaskCaller, taskId: string, attached: boolean): Promise<TaskReader | undefined> {
+  async #reader(
+    caller: TaskCaller,
+    taskId: string,
+    attached: boolean,
+  ): Promise<TaskReader | RestingReader | undefined> {
     const running = this.#runningOf(caller, taskId);
     if (running) return running.reader(attached);
     const task = await this.get(caller, taskId);
-    return task && readerOf(task);
+    return task && this.#resting(task);
+  }
+
+  #resting(task: Task): RestingReader {
+    return readerOf(task, this.#ended.get(task.id, task.status));
   }
 
   #runningOf(caller: TaskCaller, taskId: string): Execution | undefined {
@@ -337,44 +323,12 @@ export class Executions {
     const stored = await caller.lease.generation.contents.tasks.tasks.get(taskId);
     return stored && stored.owner === caller.owner && stored.agent === caller.agent ? stored.task : undefined;
   }
-
-  #remember(caller: TaskCaller, sentContextId: string | undefined, messageId: string, task: Task): void {
-    const { maxRemembered } = taskSettings(caller.lease.generation.contents.config);
-    this.#taskOfMessage.set(messageKey(caller, task.contextId, messageId), task.id, maxRemembered);
-    if (!sentContextId) this.#taskOfMessage.set(messageKey(caller, '', messageId), task.id, maxRemembered);
-  }
 }
 
 function isOf(caller: TaskCaller, execution: Execution): boolean {
   return execution.owner === caller.owner && execution.agent.name === caller.agent;
 }
 
-/**
- * Whether a message with the id of one that began the task is that one, sent again. Outside of a context nothing but the
- * id says so, and callers without a name share their ids: there it is only if it says the same.
- */
-function repeats(message: Message, task: Task): boolean {
-  if (message.contextId) return true;
-  const earlier = task.history.find(({ messageId }) => messageId === message.messageId);
-  return isDeepStrictEqual(earlier?.parts, message.parts);
-}
-
-function messageKey(caller: TaskCaller, contextId: string | undefined, messageId: string): string {
-  return `${caller.owner}\0${caller.agent}\0${contextId ?? ''}\0${messageId}`;
-}
-
 function notFound(taskId: string): HectorError {
   return new HectorError('task_not_found', `There is no task ${taskId}.`);
-}
-
-/** Whether the promise settles within the time. Rejects as it does. */
-async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    // setTimeout takes 31 bits.
-    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1), false);
-  });
-  const settled = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -1,6 +1,7 @@
 import type { Task } from '../a2a.ts';
 import type { Usage } from '../message.ts';
 import type { TaskEvent } from './event.ts';
+import type { KeptEvents } from './kept-events.ts';
 
 /** One caller's view of a task. Readers neither keep an execution going nor end it. */
 export interface TaskReader {
@@ -20,11 +21,26 @@ export interface TaskReader {
 }
 
 /** A reader of a task on which nothing runs. */
-export function readerOf(task: Task): TaskReader {
+export interface RestingReader extends TaskReader {
+  /** Whether it is known what has happened since the event with this id. */
+  knows(after: string | undefined): boolean;
+}
+
+/** `kept`: the events of the run that has left the task as it is, while they are kept. */
+export function readerOf(task: Task, kept?: KeptEvents): RestingReader {
+  // Of a task that was only found in the store. It is another as soon as anything happens to the task.
+  const restId = `at-${task.history.length}-${Date.parse(task.status.timestamp)}`;
   return {
     task,
-    async *events(signal) {
-      if (!signal?.aborted) yield { type: 'task', task };
+    knows: (after) => after !== undefined && (after === restId || kept?.place(after) !== undefined),
+    async *events(signal, after) {
+      if (signal?.aborted || after === restId) return;
+      let at = after === undefined ? undefined : kept?.place(after);
+      if (!at) yield { id: kept ? kept.idOf(kept.last.number) : restId, type: 'task', task };
+      for (at = at?.next; at && !signal?.aborted; at = at.next) {
+        const event = kept?.eventOf(at);
+        if (event) yield event;
+      }
     },
     async settled(signal) {
       signal?.throwIfAborted();

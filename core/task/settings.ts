@@ -17,6 +17,13 @@ export const lingerMs = 30_000;
 export const maxUnsaved = 1_000;
 export const unsavedMs = 600_000;
 
+/** What the events that are kept of one run may weigh: for readers that were cut off. */
+export const maxReplayBytes = 4 * 1024 ** 2;
+
+/** Of runs that have ended, all together: how many are kept for readers that were cut off, and what they may weigh. */
+export const maxEndedReplays = 4_096;
+export const maxEndedReplayBytes = 64 * 1024 ** 2;
+
 /** Events that are taken from an agent before everything else gets its turn. */
 export const eventsPerTurn = 512;
 
@@ -24,6 +31,9 @@ export const eventsPerTurn = 512;
 export interface TaskSettings {
   readonly coalesceMs: number;
   readonly coalesceMax: number;
+  /** Events of a run that a reader can have again. */
+  readonly replay: number;
+  readonly replayForMs: number;
   readonly maxRunning: number;
   /** Of how many messages it is remembered which task they made. */
   readonly maxRemembered: number;
@@ -38,6 +48,8 @@ export function taskSettings(config: HectorConfig): TaskSettings {
     settings = {
       coalesceMs: milliseconds(streaming.coalesce),
       coalesceMax: streaming.coalesce_max,
+      replay: streaming.replay,
+      replayForMs: milliseconds(streaming.replay_for),
       maxRunning: limits.max_running_tasks,
       // A message without a context is remembered twice: with the one it got and without.
       maxRemembered: 2 * (config.storage.inmemory.max_tasks + limits.max_running_tasks),

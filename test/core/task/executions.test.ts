@@ -1,70 +1,20 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Task } from '../../../core/a2a.ts';
 import { HectorError } from '../../../core/errors.ts';
 import type { AgentContext, AgentEvent } from '../../../core/extension/agent.ts';
 import type { StorageBackend } from '../../../core/extension/storage-backend.ts';
 import { silentLogger } from '../../../core/logger.ts';
-import { Executions, type TaskCaller } from '../../../core/task/executions.ts';
-import type { TaskListQuery } from '../../../core/task/listing.ts';
-import type { TaskReader } from '../../../core/task/reader.ts';
+import { Executions } from '../../../core/task/executions.ts';
 import { gate, type Run, saying, stubborn, text, textOf, untilAborted } from '../../support/agents.ts';
-import {
-  caller,
-  type GenerationParts,
-  generation,
-  inmemoryStorage,
-  request,
-  type Sent,
-} from '../../support/generation.ts';
-import { type LogLine, listLogger } from '../../support/serving.ts';
+import { caller, generation, inmemoryStorage, request } from '../../support/generation.ts';
+import { type Engine, engine } from '../../support/task-engine.ts';
 import { answerOf, eventsOf, foldOf, outline, stateOf, statusText } from '../../support/task-events.ts';
 import { until } from '../../support/until.ts';
 
-type TaskWho = { readonly owner?: string; readonly agent?: string };
-
 const coded = (code: string) => (error: unknown) => (error as HectorError).code === code;
-
-/** The task engine over one agent, `agent`, unless the parts name others. */
-function engine(agent: Run, parts: Omit<GenerationParts, 'agents'> & Partial<GenerationParts> = {}) {
-  const lines: LogLine[] = [];
-  const executions = new Executions({ logger: listLogger(lines) });
-  const of = generation({ agents: { agent }, ...parts });
-  /** As the HTTP side does, the lease of a request is given back when it has been answered. */
-  const asking = async <T>(who: TaskWho, ask: (caller: TaskCaller) => Promise<T>): Promise<T> => {
-    const asks = caller(of, who);
-    try {
-      return await ask(asks);
-    } finally {
-      asks.lease.release();
-    }
-  };
-  const send = async (sent: Sent = {}): Promise<TaskReader> => {
-    const sending = request(of, sent);
-    try {
-      return await executions.send(sending);
-    } finally {
-      sending.lease.release();
-    }
-  };
-  return {
-    executions,
-    /** What still runs in it. */
-    leases: () => of.leases,
-    generation: of,
-    lines,
-    send,
-    /** Sends and waits. */
-    ask: async (sent: Sent = {}): Promise<Task> => (await send({ streaming: false, ...sent })).settled(),
-    get: (taskId: string, who: TaskWho = {}) => asking(who, (asks) => executions.get(asks, taskId)),
-    cancel: (taskId: string, who: TaskWho = {}) => asking(who, (asks) => executions.cancel(asks, taskId)),
-    subscribe: (taskId: string, who: TaskWho = {}) => asking(who, (asks) => executions.subscribe(asks, taskId)),
-    list: (query: TaskListQuery) => asking({}, (asks) => executions.list(asks, query)),
-  };
-}
-
-type Engine = ReturnType<typeof engine>;
 
 /** Waits until the agent has said so much. */
 const hasSaid = ({ get }: Pick<Engine, 'get'>, taskId: string, words: string) =>
@@ -160,7 +110,8 @@ test('readers that come at any time see the same order and end with the same tas
     const later = events.slice(1);
     begins.add(later.length);
     assert.ok(
-      later.length > 0 && later.every((event, at) => event === reference[reference.length - later.length + at]),
+      later.length > 0 &&
+        later.every((event, at) => isDeepStrictEqual(event, reference[reference.length - later.length + at])),
       'the same events',
     );
     assert.deepEqual(foldOf(events), task);

@@ -1,0 +1,40 @@
+import type { Message, Task } from '../a2a.ts';
+import type { Principal } from '../extension/auth-scheme.ts';
+import type { Logger } from '../logger.ts';
+import type { ChatMessage } from '../message.ts';
+import type { Lease, ServedAgent } from '../runtime/generation.ts';
+import type { Execution } from './execution.ts';
+
+export interface ExecutionOptions {
+  /** The execution's own: it releases it. */
+  readonly lease: Lease;
+  readonly agent: ServedAgent;
+  readonly principal: Principal;
+  /** What the agent works on; carries the ids of the task and its context. */
+  readonly message: Message;
+  /** The task as it is before the run: submitted, the message in its history. */
+  readonly task: Task;
+  /** Whether the caller reads along. */
+  readonly streaming: boolean;
+  readonly requestId?: string | undefined;
+  readonly accepts?: readonly string[] | undefined;
+  readonly extensions?: ReadonlySet<string> | undefined;
+  /** The conversation, where the caller brings it along: then none is kept. */
+  readonly history?: readonly ChatMessage[] | undefined;
+  /** Tasks of the same caller and agent, by their ids. */
+  tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
+  /** What must be over before the task is written to the store: the writing of an earlier run. */
+  readonly after?: Promise<unknown> | undefined;
+  readonly logger: Logger;
+  readonly observer: ExecutionObserver;
+}
+
+/** Told in this order; each once, and `stored` only if `ended` said that the task was not. */
+export interface ExecutionObserver {
+  /** The task has ended or waits for its caller. Called just before the readers learn of it. */
+  ended(execution: Execution, stored: boolean): void;
+  /** The store has taken the task after all. */
+  stored(execution: Execution): void;
+  /** Nothing of the execution runs any more. */
+  released(execution: Execution): void;
+}

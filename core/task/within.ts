@@ -1,0 +1,11 @@
+/** Whether the promise settles within the time. Rejects as it does. */
+export async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    // setTimeout takes 31 bits.
+    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1), false);
+  });
+  const settled = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return settled;
+}
