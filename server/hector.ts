@@ -20,6 +20,7 @@ import { listen, portOf } from './listen.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import { Operations } from './operations.ts';
+import { Webhooks } from './push/webhooks.ts';
 import { reachableHost } from './reachable-host.ts';
 import { shutdown } from './shutdown.ts';
 import { version } from './version.ts';
@@ -100,7 +101,8 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
   });
   const metrics = createMetrics({ status: () => watcher?.status(), runtime });
   let registry: Registry | undefined;
-  const executions = new Executions({ logger });
+  const executions: Executions = new Executions({ logger, onStarted: (run) => push.started(run) });
+  const push = new Webhooks({ tasks: executions, logger });
   let started: HectorConfig | undefined;
   let announcing: Announcing | undefined;
   const watcher =
@@ -138,7 +140,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     ? configRoutes({ control: withTrial(watcher), studio: source?.studio ?? false, registry: () => registry })
     : undefined;
   const own = [metricsRoutes(metrics), ...(config ? [config] : [])];
-  const app = createApp({ runtime, executions, operations, logger, own });
+  const app = createApp({ runtime, executions, push, operations, logger, own });
 
   try {
     if ('snapshot' in serve) await runtime.reload(serve.snapshot);
@@ -159,7 +161,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       const { delay, timeout } = (runtime.current?.contents.config ?? initial).server.shutdown;
       const times = { delayMs: milliseconds(delay), timeoutMs: milliseconds(timeout) };
       closing ??= Promise.all([
-        shutdown({ server, operations, executions, runtime, logger, ...times, reason }),
+        shutdown({ server, operations, executions, push, runtime, logger, ...times, reason }),
         leave(),
       ]).then(() => undefined);
       return closing;

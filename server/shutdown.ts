@@ -12,6 +12,8 @@ export interface ShutdownOptions {
   readonly operations: Operations;
   /** No new work; awaits what runs, then ends it as failed with the reason. */
   readonly executions: { readonly running: number; close(withinMs: number, reason: string): Promise<void> };
+  /** What is still to be told of tasks that have ended: delivered within the time, or dropped. */
+  readonly push?: { close(withinMs: number): Promise<void> };
   readonly runtime: {
     readonly current: Leased | undefined;
     readonly draining: readonly Leased[];
@@ -35,7 +37,18 @@ const sweepMs = 100;
  * then are connections cut and resources disposed.
  */
 export async function shutdown(options: ShutdownOptions): Promise<void> {
-  const { server, operations, executions, runtime, logger, delayMs, timeoutMs, reason, flushMs = 2_000 } = options;
+  const {
+    server,
+    operations,
+    executions,
+    push,
+    runtime,
+    logger,
+    delayMs,
+    timeoutMs,
+    reason,
+    flushMs = 2_000,
+  } = options;
   operations.drain();
   logger.info({ reason, delayMs, timeoutMs, running: executions.running }, 'shutting down');
   if (delayMs > 0) await sleep(delayMs);
@@ -48,6 +61,7 @@ export async function shutdown(options: ShutdownOptions): Promise<void> {
 
   await executions.close(timeoutMs, reason);
   const deadline = Math.max(started + timeoutMs, performance.now() + flushMs);
+  const pushed = push?.close(deadline - performance.now());
   while (requests(runtime) > 0 && performance.now() < deadline) await sleep(sweepMs / 4);
   clearInterval(sweep);
   const cut = requests(runtime);
@@ -55,6 +69,7 @@ export async function shutdown(options: ShutdownOptions): Promise<void> {
   // What is left has no request under way: it was opened and never used, say.
   server.closeAllConnections();
   await closed;
+  await pushed;
   await runtime.close(flushMs);
 }
 

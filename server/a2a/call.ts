@@ -1,24 +1,28 @@
-import type {
-  AgentCard,
-  CancelTaskRequest,
-  GetTaskRequest,
-  ListTasksRequest,
-  ListTasksResponse,
-  Task as SdkTask,
-  SendMessageRequest,
-  StreamResponse,
-  SubscribeToTaskRequest,
-} from '@a2a-js/sdk';
 import {
-  ExtendedAgentCardNotConfiguredError,
-  PushNotificationNotSupportedError,
-  UnsupportedOperationError,
-} from '@a2a-js/sdk/errors';
+  AgentCard,
+  type CancelTaskRequest,
+  type DeleteTaskPushNotificationConfigRequest,
+  type GetTaskPushNotificationConfigRequest,
+  type GetTaskRequest,
+  type ListTaskPushNotificationConfigsRequest,
+  type ListTaskPushNotificationConfigsResponse,
+  type ListTasksRequest,
+  type ListTasksResponse,
+  type Task as SdkTask,
+  type SendMessageRequest,
+  type StreamResponse,
+  type SubscribeToTaskRequest,
+  type TaskPushNotificationConfig,
+} from '@a2a-js/sdk';
+import { ExtendedAgentCardNotConfiguredError, UnsupportedOperationError } from '@a2a-js/sdk/errors';
 import type { A2ARequestHandler } from '@a2a-js/sdk/server';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import type { Executions, TaskCaller } from '../../core/task/executions.ts';
 import type { TaskReader } from '../../core/task/reader.ts';
+import { HttpError } from '../http-error.ts';
+import { unauthenticated } from '../middleware/authenticate.ts';
 import type { RequestState } from '../state.ts';
+import { hasExtendedCard } from './card.ts';
 import { eventToSdk, messageFromSdk, stateFromSdk, taskToSdk } from './codec.ts';
 import {
   invalidParams,
@@ -26,10 +30,15 @@ import {
   isUnavailable,
   protocolError,
   taskNotFound,
+  unacceptableOutput,
   unsupportedMediaType,
 } from './errors.ts';
-import { refusedMediaType } from './media-type.ts';
+import { refusedMediaType, shareMediaType } from './media-type.ts';
+import { readPageToken, writePageToken } from './page-token.ts';
 import type { PushConfigs } from './push-configs.ts';
+import { TaskWebhooks } from './task-webhooks.ts';
+import type { ProtocolVersion } from './version.ts';
+import { isAuthenticated } from './visibility.ts';
 
 /** What the protocol needs of the task engine. */
 export type TaskEngine = Pick<Executions, 'send' | 'get' | 'cancel' | 'subscribe' | 'list'>;
@@ -38,9 +47,14 @@ export interface CallOptions {
   readonly tasks: TaskEngine;
   readonly agent: ServedAgent;
   readonly state: RequestState;
+  readonly version: ProtocolVersion;
+  /** URIs of the protocol extensions that the caller asks for and the agent knows. */
+  readonly extensions: ReadonlySet<string>;
   /** Aborts when the caller of a stream has gone. That ends its reading, never the task. Asked for by streams only. */
   readonly gone: () => AbortSignal;
   readonly card: () => Promise<AgentCard>;
+  /** The extended card, in JSON. Asked for where the agent has one and the caller may have it. */
+  readonly extendedCard: () => Promise<string>;
   /** Absent: this server sends no push notifications. */
   readonly push?: PushConfigs | undefined;
   /** The id of the last event that the caller of a stream has. */
@@ -56,11 +70,20 @@ export class Call implements A2ARequestHandler {
   readonly #options: CallOptions;
   /** The HTTP status of an answer that is an error; 200 unless the server is to blame. */
   status: 200 | 500 | 503 = 200;
+  /** What HTTP has an answer of its own for: it takes the place of the protocol's. */
+  refusal: HttpError | undefined;
   /** Of the event of a stream that was yielded last. */
   eventId: string | undefined;
+  /** Of a stream whose caller has some of it already: resolves when there is something to go on with. */
+  readonly resumed: Promise<void> | undefined;
+  #resume = () => {};
 
   constructor(options: CallOptions) {
     this.#options = options;
+    if (options.lastEventId === undefined) return;
+    this.resumed = new Promise((resolve) => {
+      this.#resume = resolve;
+    });
   }
 
   getAgentCard(): Promise<AgentCard> {
@@ -69,14 +92,14 @@ export class Call implements A2ARequestHandler {
 
   sendMessage({ message, configuration }: SendMessageRequest): Promise<SdkTask> {
     return this.#answer(async () => {
-      const reader = await this.#send(message, false);
+      const reader = await this.#send(message, configuration, false);
       const task = configuration?.returnImmediately ? reader.task : await reader.settled();
       return taskToSdk(task, configuration?.historyLength);
     });
   }
 
   sendMessageStream({ message, configuration }: SendMessageRequest): EventGenerator {
-    return this.#events(() => this.#send(message, true), configuration?.historyLength);
+    return this.#events(() => this.#send(message, configuration, true), configuration?.historyLength);
   }
 
   resubscribe({ id }: SubscribeToTaskRequest): EventGenerator {
@@ -97,52 +120,81 @@ export class Call implements A2ARequestHandler {
 
   listTasks(request: ListTasksRequest): Promise<ListTasksResponse> {
     return this.#answer(async () => {
-      const { contextId, pageToken, statusTimestampAfter, includeArtifacts, historyLength } = request;
+      const { contextId, statusTimestampAfter, includeArtifacts, historyLength } = request;
+      const pageSize = request.pageSize ?? defaultPageSize;
       const state = stateFromSdk(request.status);
+      const before = readPageToken(request.pageToken);
       const { items, nextPageToken } = await this.#options.tasks.list(this.#caller(), {
-        pageSize: request.pageSize ?? defaultPageSize,
+        pageSize,
         ...(contextId !== '' && { contextId }),
-        ...(pageToken !== '' && { pageToken }),
+        ...(before.token !== undefined && { pageToken: before.token }),
         ...(state && { state }),
         ...(statusTimestampAfter && { statusTimestampAfter }),
       });
       const tasks = items.map((task) => taskToSdk(includeArtifacts ? task : { ...task, artifacts: [] }, historyLength));
+      const seen = before.seen + tasks.length;
       // Stores do not count what they do not return. With more to come, the total is the least that it can be.
-      const totalSize = tasks.length + (nextPageToken === undefined ? 0 : 1);
-      return { tasks, nextPageToken: nextPageToken ?? '', pageSize: tasks.length, totalSize };
+      const totalSize = nextPageToken === undefined ? seen : seen + 1;
+      return { tasks, nextPageToken: writePageToken({ seen, token: nextPageToken }), pageSize, totalSize };
     });
   }
 
-  async getAuthenticatedExtendedAgentCard(): Promise<never> {
-    throw new ExtendedAgentCardNotConfiguredError('This agent has no extended card: its card says everything.');
+  getAuthenticatedExtendedAgentCard(): Promise<AgentCard> {
+    return this.#answer(async () => {
+      const { agent, state, version } = this.#options;
+      const { contents } = state.lease.generation;
+      if (!hasExtendedCard(agent, contents)) {
+        throw new ExtendedAgentCardNotConfiguredError('This agent has no extended card: its card says everything.');
+      }
+      if (!isAuthenticated(state)) throw unauthenticated(contents.authSchemes, false);
+      const card = AgentCard.fromJSON(JSON.parse(await this.#options.extendedCard()));
+      // A signature is for the form of 1.0: of another form it would prove nothing.
+      return version === '1.0' ? card : { ...card, signatures: [] };
+    });
   }
 
-  async createTaskPushNotificationConfig(): Promise<never> {
-    throw new PushNotificationNotSupportedError();
+  createTaskPushNotificationConfig(config: TaskPushNotificationConfig): Promise<TaskPushNotificationConfig> {
+    return this.#answer(() => this.#webhooks.create(config));
   }
 
-  async getTaskPushNotificationConfig(): Promise<never> {
-    throw new PushNotificationNotSupportedError();
+  getTaskPushNotificationConfig(request: GetTaskPushNotificationConfigRequest): Promise<TaskPushNotificationConfig> {
+    return this.#answer(() => this.#webhooks.get(request));
   }
 
-  async listTaskPushNotificationConfigs(): Promise<never> {
-    throw new PushNotificationNotSupportedError();
+  listTaskPushNotificationConfigs(
+    request: ListTaskPushNotificationConfigsRequest,
+  ): Promise<ListTaskPushNotificationConfigsResponse> {
+    return this.#answer(() => this.#webhooks.list(request));
   }
 
-  async deleteTaskPushNotificationConfig(): Promise<never> {
-    throw new PushNotificationNotSupportedError();
+  deleteTaskPushNotificationConfig(request: DeleteTaskPushNotificationConfigRequest): Promise<void> {
+    return this.#answer(() => this.#webhooks.delete(request));
   }
 
-  #send(sent: SendMessageRequest['message'], streaming: boolean): Promise<TaskReader> {
+  async #send(
+    sent: SendMessageRequest['message'],
+    configuration: SendMessageRequest['configuration'],
+    streaming: boolean,
+  ): Promise<TaskReader> {
     if (!sent) throw invalidParams('message', 'is missing');
-    const { tasks, agent, state } = this.#options;
+    const { tasks, agent, state, extensions } = this.#options;
+    const { input_modes, output_modes } = agent.config;
     const message = messageFromSdk(sent);
     message.parts.forEach((part, at) => {
-      const refused = refusedMediaType(part, agent.config.input_modes);
-      if (refused !== undefined) throw unsupportedMediaType(`message.parts[${at}]`, refused, agent.config.input_modes);
+      const refused = refusedMediaType(part, input_modes);
+      if (refused !== undefined) throw unsupportedMediaType(`message.parts[${at}]`, refused, input_modes);
     });
+    const accepts = configuration?.acceptedOutputModes ?? [];
+    if (accepts.length > 0 && !shareMediaType(accepts, output_modes)) throw unacceptableOutput(accepts, output_modes);
     const { lease, principal, requestId } = state;
-    return tasks.send({ lease, agent, message, principal, streaming, requestId });
+    const send = () => tasks.send({ lease, agent, message, principal, streaming, requestId, accepts, extensions });
+    const webhook = configuration?.taskPushNotificationConfig;
+    return webhook ? this.#webhooks.sendWith(webhook, message, send) : send();
+  }
+
+  get #webhooks(): TaskWebhooks {
+    const { push, version, tasks } = this.#options;
+    return new TaskWebhooks({ push, version, tasks, caller: () => this.#caller() });
   }
 
   #caller(): TaskCaller {
@@ -166,6 +218,7 @@ export class Call implements A2ARequestHandler {
         throw new UnsupportedOperationError(`Agent "${agent.name}" does not stream; use SendMessage and GetTask.`);
       }
       const reader = await open();
+      this.#resume();
       for await (const event of reader.events(gone(), lastEventId)) {
         this.eventId = event.id;
         yield eventToSdk(event, historyLength);
@@ -180,6 +233,10 @@ export class Call implements A2ARequestHandler {
     const { state, agent } = this.#options;
     const known = isProtocolError(error) ? error : protocolError(error);
     if (known) return known;
+    if (error instanceof HttpError) {
+      this.refusal = error;
+      return error;
+    }
     if (isUnavailable(error)) {
       this.status = 503;
       return error as Error;

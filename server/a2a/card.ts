@@ -4,26 +4,44 @@ import { type A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server';
 import type { AgentSkill } from '../../core/a2a.ts';
 import type { GenerationContents, ServedAgent } from '../../core/runtime/generation.ts';
 import { version } from '../version.ts';
+import { extensionsOf } from './protocol-extensions.ts';
+
+export interface CardOptions {
+  readonly contents: GenerationContents;
+  /** Where this server is, for the caller. */
+  readonly origin: string;
+  /** Whether this server sends push notifications. */
+  readonly push: boolean;
+}
+
+/** In the order in which clients should prefer them. */
+const interfaces = [
+  { protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
+  { protocolBinding: 'HTTP+JSON', protocolVersion: '1.0' },
+  { protocolBinding: 'JSONRPC', protocolVersion: '0.3' },
+];
 
 /** What the card of an agent says in A2A 1.0. */
-export function agentCard({ name, config }: ServedAgent, contents: GenerationContents, origin: string): object {
+export function agentCard({ name, config }: ServedAgent, { contents, origin, push }: CardOptions): object {
   const url = `${origin}/agents/${encodeURIComponent(name)}`;
   const displayName = config.name ?? name;
   const description = config.description ?? displayName;
   const { authSchemes } = contents;
   const organization = contents.config.name;
+  const extensions = extensionsOf(config);
   return {
     name: displayName,
     description,
     // Changes with the configuration, so that a client can tell that it holds an old card.
     version: `${version}+${contents.hash.slice(0, 8)}`,
-    supportedInterfaces: ['1.0', '0.3'].map((protocolVersion) => ({
-      url,
-      protocolBinding: 'JSONRPC',
-      protocolVersion,
-    })),
+    supportedInterfaces: interfaces.map((each) => ({ url, ...each })),
     ...(organization !== undefined && { provider: { organization, url: origin } }),
-    capabilities: { streaming: config.streaming, pushNotifications: false, extendedAgentCard: false },
+    capabilities: {
+      streaming: config.streaming,
+      pushNotifications: push,
+      extendedAgentCard: hasExtendedCard({ config }, contents),
+      ...(extensions.length > 0 && { extensions }),
+    },
     defaultInputModes: config.input_modes,
     defaultOutputModes: config.output_modes,
     skills: config.skills?.length
@@ -36,6 +54,22 @@ export function agentCard({ name, config }: ServedAgent, contents: GenerationCon
         securityRequirements: [...authSchemes.keys()].map((key) => ({ schemes: { [key]: { list: [] } } })),
       }),
     }),
+  };
+}
+
+/** Where nobody can say who they are, there is nobody to tell more. */
+export function hasExtendedCard({ config }: Pick<ServedAgent, 'config'>, { authSchemes }: GenerationContents): boolean {
+  return config.extended_card !== undefined && authSchemes.size > 0;
+}
+
+/** What is told to authenticated callers: the card, with what `extended_card` says in its place or beside it. */
+export function extendedCard(agent: ServedAgent, options: CardOptions): object {
+  const card = agentCard(agent, options) as { readonly skills: readonly AgentSkill[] };
+  const { description, skills = [] } = agent.config.extended_card ?? {};
+  return {
+    ...card,
+    ...(description !== undefined && { description }),
+    skills: [...card.skills, ...skills.map(skillOf)],
   };
 }
 

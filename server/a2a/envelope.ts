@@ -1,9 +1,11 @@
-import { A2A_ERROR_CODE, VersionNotSupportedError } from '@a2a-js/sdk/errors';
+import { A2A_ERROR_CODE } from '@a2a-js/sdk/errors';
 import { errorCode } from '../../core/errors.ts';
 import { parseJson } from '../body.ts';
 import { invalidParams } from './errors.ts';
-import { type Method, methods, type ProtocolVersion } from './params.ts';
+import { type Method, methods } from './params.ts';
+import { maxDepth } from './request.ts';
 import { isObject } from './shape.ts';
+import { supportedVersion } from './version.ts';
 
 export type RequestId = string | number | null;
 
@@ -26,8 +28,6 @@ export class EnvelopeError extends Error {
     this.id = id;
   }
 }
-
-const maxDepth = 64;
 
 export function readEnvelope(body: Buffer): Envelope {
   const value = parse(body);
@@ -66,13 +66,6 @@ export function checkParams(method: Method, { params }: Envelope): void {
   if (params === undefined && method.paramsOptional) return;
   if (!isObject(params)) throw invalidParams('params', params === undefined ? 'is missing' : 'must be an object');
   method.params(params, '');
-}
-
-/** Major and minor count; a patch version is left out of account, as the specification wants it. */
-function supportedVersion(requested: string): ProtocolVersion {
-  const version = /^(\d+\.\d+)(?:\.\d+)?$/.exec(requested)?.[1];
-  if (version === '1.0' || version === '0.3') return version;
-  throw new VersionNotSupportedError(`A2A version "${requested}" is not supported; this server speaks 1.0 and 0.3.`);
 }
 
 function parse(body: Buffer): unknown {

@@ -19,6 +19,15 @@ export function unsupportedMediaType(path: string, type: string, modes: readonly
   });
 }
 
+/** What the caller takes and what the agent gives have nothing in common. */
+export function unacceptableOutput(accepted: readonly string[], modes: readonly string[]): Error {
+  const path = 'configuration.acceptedOutputModes';
+  return new ContentTypeNotSupportedError({
+    message: `${path} has ${accepted.join(', ')}, but this agent answers with ${modes.join(', ')}`,
+    metadata: { field: path },
+  });
+}
+
 export function taskNotFound(taskId: string): Error {
   return new TaskNotFoundError(`There is no task "${taskId}" here.`);
 }
@@ -33,6 +42,7 @@ export function protocolError(error: unknown): Error | undefined {
       return new TaskNotCancelableError(message);
     case 'task_terminal':
     case 'task_busy':
+    case 'push_limit':
       return new UnsupportedOperationError(message);
     case 'context_mismatch':
       return invalidParams('message.contextId', `does not fit the task: ${message}`);

@@ -1,23 +1,18 @@
-import { AgentCard, formatSSEErrorEvent, formatSSEEvent } from '@a2a-js/sdk';
+import { formatSSEErrorEvent, formatSSEEvent } from '@a2a-js/sdk';
 import { A2A_ERROR_CODE } from '@a2a-js/sdk/errors';
 import { ServerCallContext } from '@a2a-js/sdk/server';
-import type { ParameterizedContext } from 'koa';
-import { bytes, milliseconds } from '../../core/config/language/common.ts';
-import type { Generation, ServedAgent } from '../../core/runtime/generation.ts';
+import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { readBody } from '../body.ts';
-import { HttpError } from '../http-error.ts';
-import { onResponseClose } from '../response-close.ts';
-import type { RequestState } from '../state.ts';
-import { Call, type TaskEngine } from './call.ts';
-import { agentCard } from './card.ts';
+import type { Call } from './call.ts';
 import { checkParams, EnvelopeError, findMethod, type RequestId, readEnvelope } from './envelope.ts';
 import { isProtocolError } from './errors.ts';
-import type { ProtocolVersion } from './params.ts';
+import { answerWithEvents } from './event-answer.ts';
 import { sendJson } from './reply.ts';
-import { EventStream } from './sse.ts';
+import { type Context, limitsOf, requireJson } from './request.ts';
+import { type A2aServices, callOf } from './services.ts';
+import { type ProtocolVersion, requestedVersion } from './version.ts';
 import { type Wire, wires } from './wire.ts';
 
-type Context = ParameterizedContext<RequestState>;
 type Answer = object;
 
 /**
@@ -26,19 +21,18 @@ type Answer = object;
  * What is wrong with a request as HTTP is an HTTP error. All else is a JSON-RPC error, under status 200 unless the server
  * is to blame.
  */
-export async function answerJsonRpc(ctx: Context, tasks: TaskEngine, agent: ServedAgent): Promise<void> {
+export async function answerJsonRpc(ctx: Context, services: A2aServices, agent: ServedAgent): Promise<void> {
   requireJson(ctx);
-  const { generation } = ctx.state.lease;
-  const { maxBodyBytes, heartbeatMs } = limitsOf(generation);
+  const { maxBodyBytes } = limitsOf(ctx.state.lease.generation);
   const request = readRequest(ctx, await readBody(ctx.req, maxBodyBytes));
   if ('error' in request) return respond(ctx, 200, request);
 
   const { id, version, fields } = request;
   const wire = wires[version];
-  const card = async () => AgentCard.fromJSON(agentCard(agent, generation.contents, ctx.state.origin));
-  const call = new Call({ tasks, agent, state: ctx.state, gone: () => abortedWhenGone(ctx), card });
+  const call = callOf(ctx, services, agent, version);
   const answer = await wire.transport(call).handle(fields, new ServerCallContext({ requestedVersion: version }));
-  if (Symbol.asyncIterator in answer) await respondWithEvents(ctx, { answers: answer, wire, id, call, heartbeatMs });
+  if (call.refusal) throw call.refusal;
+  if (Symbol.asyncIterator in answer) await respondWithEvents(ctx, { answers: answer, wire, id, call });
   else respond(ctx, statusOf(call, answer), answer);
 }
 
@@ -72,32 +66,19 @@ interface EventsOptions {
   readonly wire: Wire;
   readonly id: RequestId;
   readonly call: Call;
-  readonly heartbeatMs: number;
 }
 
-/** The first event is awaited before the headers are sent: what goes wrong by then is an answer like any other. */
-async function respondWithEvents(ctx: Context, { answers, wire, id, call, heartbeatMs }: EventsOptions): Promise<void> {
-  let next: IteratorResult<Answer>;
+async function respondWithEvents(ctx: Context, { answers, wire, id, call }: EventsOptions): Promise<void> {
   try {
-    next = await answers.next();
+    await answerWithEvents(ctx, {
+      call,
+      events: answers,
+      frame: (answer) => formatSSEEvent(wire.event(answer)),
+      errorFrame: (error) => formatSSEErrorEvent(errorAnswer(id, wire.error(error))),
+    });
   } catch (error) {
     const answer = errorAnswer(id, wire.error(error));
     respond(ctx, statusOf(call, answer), answer);
-    return;
-  }
-  ctx.respond = false;
-  const events = new EventStream(ctx.res, heartbeatMs);
-  try {
-    for (; !next.done && !events.closed; next = await answers.next()) {
-      events.send(formatSSEEvent(wire.event(next.value)));
-      if (events.full) await events.drained();
-    }
-  } catch (error) {
-    events.send(formatSSEErrorEvent(errorAnswer(id, wire.error(error))));
-  } finally {
-    events.end();
-    // Ends this client's reading where it left early. The task goes on.
-    await answers.return(undefined);
   }
 }
 
@@ -119,52 +100,4 @@ function respond(ctx: Context, status: number, answer: Answer): void {
 function statusOf(call: Call, answer: { readonly error?: unknown }): number {
   const { code } = (answer.error ?? {}) as { readonly code?: unknown };
   return call.status === 200 && code === A2A_ERROR_CODE.INTERNAL_ERROR ? 500 : call.status;
-}
-
-/** Also keeps other sites' pages from sending messages in a browser's name: without a preflight they cannot send JSON. */
-function requireJson(ctx: Context): void {
-  const { 'content-type': type, 'content-encoding': encoding } = ctx.req.headers;
-  if (type !== 'application/json' && !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type ?? '')) {
-    const sent = type === undefined ? '' : `, not "${type}"`;
-    throw new HttpError(415, 'unsupported_media_type', `Send JSON, with "Content-Type: application/json"${sent}.`);
-  }
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new HttpError(
-      415,
-      'unsupported_media_type',
-      `Send the body as it is, not with "Content-Encoding: ${encoding}".`,
-    );
-  }
-}
-
-/** A header, or a parameter of the URL for clients that cannot set headers. */
-function requestedVersion(ctx: Context): string | undefined {
-  const header = ctx.req.headers['a2a-version'];
-  const parameter = ctx.querystring === '' ? undefined : new URLSearchParams(ctx.querystring).get('A2A-Version');
-  return (typeof header === 'string' && header.trim()) || parameter?.trim() || undefined;
-}
-
-function abortedWhenGone(ctx: Context): AbortSignal {
-  const gone = new AbortController();
-  onResponseClose(ctx.req, ctx.res, () => {
-    if (!ctx.res.writableFinished) gone.abort();
-  });
-  return gone.signal;
-}
-
-interface Limits {
-  readonly maxBodyBytes: number;
-  readonly heartbeatMs: number;
-}
-
-const limits = new WeakMap<Generation, Limits>();
-
-function limitsOf(generation: Generation): Limits {
-  let known = limits.get(generation);
-  if (!known) {
-    const { max_body_size, streaming } = generation.contents.config.server;
-    known = { maxBodyBytes: bytes(max_body_size), heartbeatMs: milliseconds(streaming.heartbeat) };
-    limits.set(generation, known);
-  }
-  return known;
 }

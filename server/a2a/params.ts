@@ -1,4 +1,3 @@
-import { PushNotificationNotSupportedError } from '@a2a-js/sdk/errors';
 import { invalidParams } from './errors.ts';
 import {
   anything,
@@ -17,13 +16,24 @@ import {
   text,
   timestamp,
 } from './shape.ts';
+import type { ProtocolVersion } from './version.ts';
+import {
+  createWebhook,
+  legacyCreateWebhook,
+  legacyDeleteWebhook,
+  legacyGetWebhook,
+  legacyWebhook,
+  oneWebhook,
+  webhook,
+  webhooksOfTask,
+} from './webhook-params.ts';
 
 /**
  * What the parameters of each method must look like. The SDK reads leniently: it makes a string of a number, an empty
  * message of a missing one, and a TypeError of some mistakes. What is checked here is what it gets.
  */
 
-export type ProtocolVersion = '1.0' | '0.3';
+export type { ProtocolVersion } from './version.ts';
 
 export interface Method {
   readonly version: ProtocolVersion;
@@ -31,12 +41,6 @@ export interface Method {
   /** Whether a request without parameters is fine. */
   readonly paramsOptional?: true;
 }
-
-const refusePush: Check = () => {
-  throw new PushNotificationNotSupportedError(
-    'This server does not send push notifications; subscribe to the task instead.',
-  );
-};
 
 const historyLength = integer(0);
 
@@ -78,7 +82,7 @@ const send: Check = object({
         acceptedOutputModes: list(text),
         historyLength,
         returnImmediately: flag,
-        taskPushNotificationConfig: refusePush,
+        taskPushNotificationConfig: webhook,
       },
     }),
   },
@@ -111,6 +115,8 @@ const query = object({
   },
 });
 
+const extended = object({ optional: { tenant: text } });
+
 const legacyText = object({ required: { text } });
 const legacyData = object({ required: { data: record } });
 const legacyFile = object({
@@ -138,7 +144,12 @@ const legacySend: Check = object({
   optional: {
     metadata: record,
     configuration: object({
-      optional: { acceptedOutputModes: list(text), historyLength, blocking: flag, pushNotificationConfig: refusePush },
+      optional: {
+        acceptedOutputModes: list(text),
+        historyLength,
+        blocking: flag,
+        pushNotificationConfig: legacyWebhook,
+      },
     }),
   },
 });
@@ -150,19 +161,19 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['ListTasks', { version: '1.0', params: query }],
   ['CancelTask', { version: '1.0', params: task }],
   ['SubscribeToTask', { version: '1.0', params: task }],
-  ['CreateTaskPushNotificationConfig', { version: '1.0', params: refusePush }],
-  ['GetTaskPushNotificationConfig', { version: '1.0', params: refusePush }],
-  ['ListTaskPushNotificationConfigs', { version: '1.0', params: refusePush }],
-  ['DeleteTaskPushNotificationConfig', { version: '1.0', params: refusePush }],
-  ['GetExtendedAgentCard', { version: '1.0', params: record, paramsOptional: true }],
+  ['CreateTaskPushNotificationConfig', { version: '1.0', params: createWebhook }],
+  ['GetTaskPushNotificationConfig', { version: '1.0', params: oneWebhook }],
+  ['ListTaskPushNotificationConfigs', { version: '1.0', params: webhooksOfTask }],
+  ['DeleteTaskPushNotificationConfig', { version: '1.0', params: oneWebhook }],
+  ['GetExtendedAgentCard', { version: '1.0', params: extended, paramsOptional: true }],
   ['message/send', { version: '0.3', params: legacySend }],
   ['message/stream', { version: '0.3', params: legacySend }],
   ['tasks/get', { version: '0.3', params: task }],
   ['tasks/cancel', { version: '0.3', params: task }],
   ['tasks/resubscribe', { version: '0.3', params: task }],
-  ['tasks/pushNotificationConfig/set', { version: '0.3', params: refusePush }],
-  ['tasks/pushNotificationConfig/get', { version: '0.3', params: refusePush }],
-  ['tasks/pushNotificationConfig/list', { version: '0.3', params: refusePush }],
-  ['tasks/pushNotificationConfig/delete', { version: '0.3', params: refusePush }],
+  ['tasks/pushNotificationConfig/set', { version: '0.3', params: legacyCreateWebhook }],
+  ['tasks/pushNotificationConfig/get', { version: '0.3', params: legacyGetWebhook }],
+  ['tasks/pushNotificationConfig/list', { version: '0.3', params: task }],
+  ['tasks/pushNotificationConfig/delete', { version: '0.3', params: legacyDeleteWebhook }],
   ['agent/getAuthenticatedExtendedCard', { version: '0.3', params: record, paramsOptional: true }],
 ]);

@@ -1,13 +1,16 @@
 import Router from '@koa/router';
-import type { ParameterizedContext } from 'koa';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { HttpError } from '../http-error.ts';
 import type { RequestState } from '../state.ts';
 import type { TaskEngine } from './call.ts';
-import { Cards, type Document } from './cards.ts';
+import { Cards } from './cards.ts';
+import { type Audience, sendDocument } from './document.ts';
 import { answerJsonRpc } from './json-rpc.ts';
 import type { PushConfigs } from './push-configs.ts';
-import { sendJson } from './reply.ts';
+import type { Context } from './request.ts';
+import { answerRest } from './rest.ts';
+import { restPath } from './rest-path.ts';
+import type { A2aServices } from './services.ts';
 import { defaultAgent, isAuthenticated, visibleAgent, visibleAgents } from './visibility.ts';
 
 export interface A2aRoutesOptions {
@@ -16,19 +19,20 @@ export interface A2aRoutesOptions {
   readonly push?: PushConfigs | undefined;
 }
 
-type Context = ParameterizedContext<RequestState> & { readonly params: Record<string, string> };
+type RoutedContext = Context & { readonly params: Record<string, string> };
 
 const wellKnown = '/.well-known/agent-card.json';
 const agentsFolder = '/agents/';
 
-/** The A2A protocol: cards by GET, JSON-RPC by POST. */
-export function a2aRoutes({ executions }: A2aRoutesOptions): Router<RequestState> {
-  const cards = new Cards();
+/** The A2A protocol: cards by GET, JSON-RPC by POST, and the HTTP+JSON binding below the agents. */
+export function a2aRoutes({ executions, push }: A2aRoutesOptions): Router<RequestState> {
+  const cards = new Cards({ push: push !== undefined });
+  const services: A2aServices = { tasks: executions, cards, push };
   const router = new Router<RequestState>();
 
-  const sendCard = async (ctx: Context, agent: ServedAgent) => {
+  const sendCard = async (ctx: RoutedContext, agent: ServedAgent) => {
     const { lease, origin } = ctx.state;
-    sendDocument(ctx, await cards.card(lease.generation, agent, origin), isPublic(agent));
+    sendDocument(ctx, await cards.card(lease.generation, agent, origin), audienceOf(agent));
   };
 
   router.get(wellKnown, (ctx) => {
@@ -42,27 +46,31 @@ export function a2aRoutes({ executions }: A2aRoutesOptions): Router<RequestState
     const { lease, origin } = ctx.state;
     const audience = isAuthenticated(ctx.state) ? 'authenticated' : 'public';
     const list = await cards.list(lease.generation, audience, visibleAgents(ctx.state), origin);
-    sendDocument(ctx, list, lease.generation.contents.authSchemes.size === 0);
+    sendDocument(ctx, list, lease.generation.contents.authSchemes.size === 0 ? 'public' : 'private');
   });
   for (const path of ['/agents/:name', `/agents/:name${wellKnown}`]) {
     router.get(path, (ctx) => sendCard(ctx, requireAgent(ctx)));
   }
-  router.post('/agents/:name', (ctx) => answerJsonRpc(ctx, executions, requireAgent(ctx)));
-  sendReadyCardsFirst(router, cards);
+  router.post('/agents/:name', (ctx) => answerJsonRpc(ctx, services, requireAgent(ctx)));
+  routeWithoutRouter(router, services);
   return router;
 }
 
-/** The router composes a chain of functions for every request. A card that has been made already does not need one. */
-function sendReadyCardsFirst(router: Router<RequestState>, cards: Cards): void {
+/**
+ * The router composes a chain of functions for every request, and looks at every one of its paths. A card that has been
+ * made already does not need that, and the many paths of the HTTP+JSON binding would cost those who do not ask for them.
+ */
+function routeWithoutRouter(router: Router<RequestState>, services: A2aServices): void {
   const dispatch = router.routes();
   const routes: typeof dispatch = (ctx, next) => {
     if (ctx.req.method === 'GET') {
       const { lease, origin } = ctx.state;
       const agent = agentOfCard(ctx.path, ctx.state);
-      const card = agent && cards.ready(lease.generation, agent, origin);
-      if (card) return sendDocument(ctx, card, isPublic(agent));
+      const card = agent && services.cards.ready(lease.generation, agent, origin);
+      if (card) return sendDocument(ctx, card, audienceOf(agent));
     }
-    return dispatch(ctx, next);
+    const rest = restPath(ctx.path);
+    return rest ? answerRest(ctx, services, rest) : dispatch(ctx, next);
   };
   router.routes = () => routes;
 }
@@ -75,24 +83,13 @@ function agentOfCard(path: string, state: RequestState): ServedAgent | undefined
   return visibleAgent(path.slice(agentsFolder.length, end), state);
 }
 
-function requireAgent(ctx: Context): ServedAgent {
+function requireAgent(ctx: RoutedContext): ServedAgent {
   const { name = '' } = ctx.params;
   const agent = visibleAgent(name, ctx.state);
   if (!agent) throw new HttpError(404, 'not_found', `There is no agent "${name}". GET /agents lists them.`);
   return agent;
 }
 
-function isPublic({ config }: ServedAgent): boolean {
-  return config.visibility === 'public';
-}
-
-/** Any web page may read a card that anybody may read. */
-function sendDocument(ctx: ParameterizedContext<RequestState>, { text, etag }: Document, forAll: boolean): void {
-  const { res } = ctx;
-  res.setHeader('Cache-Control', forAll ? 'public, max-age=60' : 'private, no-cache');
-  res.setHeader('ETag', etag);
-  res.setHeader('Access-Control-Allow-Origin', '*');
-  const { 'if-none-match': known } = ctx.req.headers;
-  if (known?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)) ctx.status = 304;
-  else sendJson(ctx, 200, text);
+function audienceOf({ config }: ServedAgent): Audience {
+  return config.visibility === 'public' ? 'public' : 'private';
 }

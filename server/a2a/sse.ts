@@ -35,8 +35,9 @@ export class EventStream {
     return this.#full;
   }
 
-  send(frame: string): void {
-    this.#pending += frame;
+  /** `id`: what the client names when it comes back after this frame. */
+  send(frame: string, id?: string): void {
+    this.#pending += id === undefined ? frame : `id: ${id}\n${frame}`;
     this.#heartbeat?.refresh();
     if (this.#pending.length >= chunkLength) {
       this.#flush();

@@ -1,7 +1,7 @@
 import { LegacyJsonRpcTransportHandler } from '@a2a-js/sdk/compat/v0_3/server';
 import { type A2ARequestHandler, JsonRpcTransportHandler } from '@a2a-js/sdk/server';
-import type { ProtocolVersion } from './params.ts';
 import { type Fields, isObject } from './shape.ts';
+import type { ProtocolVersion } from './version.ts';
 
 /** What the two versions of the protocol do not have in common. The SDK does the translation. */
 export interface Wire {

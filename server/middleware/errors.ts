@@ -3,6 +3,7 @@ import { errorCode, HectorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { isClientGone } from '../client-left.ts';
 import { HttpError } from '../http-error.ts';
+import { isOpenaiPath, openaiError } from '../openai/error.ts';
 import type { RequestState } from '../state.ts';
 
 /** What the core says when it cannot take a request just now. */
@@ -25,17 +26,19 @@ export function errors(logger: Logger): Middleware<RequestState> {
       }
       const answer = httpError(error);
       if (answer === undefined) log.error({ err: error, path: ctx.path }, 'a request failed');
-      const { status, code, message, headers } = answer ?? {
+      const told = answer ?? {
         status: 500,
         code: 'internal',
         message: 'Something went wrong inside Hector. Its log tells what, under this request id.',
         headers: {},
       };
+      const { status, code, message, headers } = told;
       for (const name of ['ETag', 'Cache-Control', 'Last-Modified']) ctx.remove(name);
       ctx.set(headers);
       ctx.status = status;
       ctx.set('Content-Type', 'application/json');
-      ctx.body = { error: { code, message, ...(answer ? {} : { request_id: requestId }) } };
+      const fields = isOpenaiPath(ctx.path) ? openaiError(told) : { code, message };
+      ctx.body = { error: answer ? fields : { ...fields, request_id: requestId } };
     }
   };
 }

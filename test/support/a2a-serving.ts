@@ -11,6 +11,7 @@ import { a2aRoutes } from '../../server/a2a/routes.ts';
 import { listen, portOf } from '../../server/listen.ts';
 import { Operations } from '../../server/operations.ts';
 import { pipeline } from '../../server/pipeline.ts';
+import { Webhooks, type WebhooksOptions } from '../../server/push/webhooks.ts';
 import type { RpcAnswer } from './a2a-client.ts';
 import { serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
@@ -27,12 +28,17 @@ export interface A2aWish {
   readonly name?: string;
   /** In place of the store's own. */
   readonly taskStore?: Partial<TaskStore>;
+  /** With push notifications. */
+  readonly push?: Omit<WebhooksOptions, 'tasks' | 'logger'>;
 }
 
 export interface A2aServing extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly executions: Executions;
+  readonly generation: Generation;
+  /** Only with the wish for it. */
+  readonly webhooks: Webhooks | undefined;
   readonly lines: LogLine[];
 }
 
@@ -41,19 +47,23 @@ export async function servingAgents(wish: A2aWish): Promise<A2aServing> {
   const lines: LogLine[] = [];
   const logger = listLogger(lines);
   const generation = new Generation(1, contentsOf(wish), new Scope());
-  const executions = new Executions({ logger });
+  const executions: Executions = new Executions({ logger, onStarted: (run) => webhooks?.started(run) });
+  const webhooks = wish.push && new Webhooks({ ...wish.push, tasks: executions, logger });
   const runtime = { lease: (holder: string) => generation.lease(holder), current: generation };
   const operations = new Operations({ runtime, version: '2.0.0', logger });
-  const app = pipeline({ runtime, operations, logger, routes: [a2aRoutes({ executions })] });
+  const app = pipeline({ runtime, operations, logger, routes: [a2aRoutes({ executions, push: webhooks })] });
   const server = await listen(generation.contents.config.server, app.callback(), logger);
   const port = portOf(server);
   return {
     url: `http://127.0.0.1:${port}`,
     port,
     executions,
+    generation,
+    webhooks,
     lines,
     async [Symbol.asyncDispose]() {
       await executions.close(0, 'The test is over.');
+      await webhooks?.close(0);
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await generation.retire({ drainMs: 2_000, abortMs: 500 });

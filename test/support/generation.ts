@@ -68,7 +68,7 @@ function served(name: string, run: Agent['run']): ServedAgent {
     type: 'test',
     enabled: true,
     visibility: 'public',
-    input_modes: [],
+    input_modes: ['*/*'],
     output_modes: [],
     streaming: true,
   };

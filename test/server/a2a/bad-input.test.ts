@@ -152,6 +152,9 @@ const params: readonly [method: string, params: object, path: string, says: RegE
     /must be an object/,
   ],
   ['tasks/get', {}, 'id', /is missing/],
+  ['GetExtendedAgentCard', { tenant: 5 }, 'tenant', /must be a string/],
+  ['ListTasks', { pageToken: '3.made-up' }, 'pageToken', /is not valid/],
+  ['ListTasks', { pageToken: '-1.x' }, 'pageToken', /is not valid/],
 ];
 
 for (const [method, sent, path, says] of params) {
@@ -290,7 +293,12 @@ test('what this server does not do is refused as the protocol wants it', async (
   assert.equal(await code(mute, 'message/stream', { message: old }), -32004);
   assert.equal(await code(mute, 'SubscribeToTask', { id: 'x' }), -32004);
   assert.equal(await code(url, 'CreateTaskPushNotificationConfig', { taskId: 'x', ...push }), -32003);
-  assert.equal(await code(url, 'tasks/pushNotificationConfig/set', { taskId: 'x' }), -32003);
+  assert.equal(
+    await code(url, 'tasks/pushNotificationConfig/set', { taskId: 'x', pushNotificationConfig: push }),
+    -32003,
+  );
+  assert.equal(await code(url, 'GetTaskPushNotificationConfig', { taskId: 'x', id: 'y' }), -32003);
+  assert.equal(await code(url, 'tasks/pushNotificationConfig/list', { id: 'x' }), -32003);
   assert.equal(
     await code(url, 'SendMessage', { message: userMessage('hi'), configuration: { taskPushNotificationConfig: push } }),
     -32003,

@@ -54,6 +54,7 @@ test('a card says in A2A 1.0 and in 0.3 where the agent is and what it can do', 
     description: 'Writes',
     supportedInterfaces: [
       { url, protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
+      { url, protocolBinding: 'HTTP+JSON', protocolVersion: '1.0' },
       { url, protocolBinding: 'JSONRPC', protocolVersion: '0.3' },
     ],
     provider: { organization: 'Acme', url: serving.url },
@@ -195,8 +196,34 @@ test('a card can be cached and read by any web page', async () => {
   assert.equal(response.headers.get('content-type'), 'application/json');
   assert.equal(response.headers.get('cache-control'), 'public, max-age=60');
   assert.equal(response.headers.get('access-control-allow-origin'), '*');
-  assert.equal((await fetch(url, { headers: { 'If-None-Match': etag } })).status, 304);
-  assert.equal((await fetch(url, { headers: { 'If-None-Match': '"other"' } })).status, 200);
+  const modified = response.headers.get('last-modified') ?? '';
+  assert.ok(Math.abs(Date.parse(modified) - Date.now()) < 60_000, modified);
+  const later = new Date(Date.parse(modified) + 3_600_000).toUTCString();
+  const earlier = new Date(Date.parse(modified) - 1_000).toUTCString();
+  const conditions: readonly [Record<string, string>, number][] = [
+    [{ 'If-None-Match': etag }, 304],
+    [{ 'If-None-Match': `"x", W/${etag}` }, 304],
+    [{ 'If-None-Match': '*' }, 304],
+    [{ 'If-None-Match': '"other"' }, 200],
+    [{ 'If-Modified-Since': modified }, 304],
+    [{ 'If-Modified-Since': later }, 304],
+    [{ 'If-Modified-Since': earlier }, 200],
+    [{ 'If-Modified-Since': 'yesterday' }, 200],
+    [{ 'If-None-Match': '"other"', 'If-Modified-Since': modified }, 200],
+  ];
+  for (const path of [url, `${serving.url}/agents`]) {
+    const known = path === url ? etag : ((await fetch(path)).headers.get('etag') ?? '');
+    for (const [headers, status] of conditions) {
+      const sent = Object.fromEntries(
+        Object.entries(headers).map(([name, value]) => [name, value.replace(etag, known)]),
+      );
+      const answered = await fetch(path, { headers: sent });
+      assert.equal(answered.status, status, JSON.stringify(sent));
+      assert.equal(answered.headers.get('etag'), known);
+      assert.equal(answered.headers.get('last-modified'), modified);
+      assert.equal((await answered.text()) === '', status === 304);
+    }
+  }
   for (const path of [wellKnown, '/agents', '/agents/writer', `/agents/writer${wellKnown}`]) {
     const head = await fetch(serving.url + path, { method: 'HEAD' });
     assert.deepEqual([head.status, await head.text()], [200, ''], path);
