@@ -4,6 +4,8 @@ import configEtcd from '../providers/etcd.ts';
 import configFile from '../providers/file.ts';
 import configZookeeper from '../providers/zookeeper.ts';
 import agentLlm from './agents/llm/index.ts';
+import agentRemote from './agents/remote/index.ts';
+import agentWorkflow from './agents/workflow/index.ts';
 import authApiKey from './auth/api-key.ts';
 import authJwt from './auth/jwt.ts';
 import llmAnthropic from './llm/anthropic.ts';
@@ -36,4 +38,6 @@ export const builtins: readonly Plugin[] = [
   toolsSearch,
   documentsDirectory,
   agentLlm,
+  agentRemote,
+  agentWorkflow,
 ];

@@ -28,7 +28,8 @@ const rules: readonly Rule[] = [
   {
     files: /^server\//,
     local: /^(core|server)\//,
-    packages: /^(koa|@koa\/router|pino|prom-client|undici|yaml|@a2a-js\/sdk(\/.*)?|@modelcontextprotocol\/(server|node))$/,
+    packages:
+      /^(koa|@koa\/router|pino|prom-client|undici|yaml|@a2a-js\/sdk(\/.*)?|@modelcontextprotocol\/(server|node))$/,
   },
   { files: /^test\/conformance\//, local: /^(core\/|test\/conformance\/)/, packages: /^$/ },
 ];
