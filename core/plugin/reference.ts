@@ -15,7 +15,7 @@ export function reference(target: ReferenceTarget, description: string): TString
   return Type.String({ description, [referenceKeyword]: target });
 }
 
-/** A list of names. Absent means all there are; an empty list means none. */
+/** A list of names. Absent means all there are, and of agents none; an empty list means none. */
 export function references(target: ReferenceTarget, description: string): TOptional<TSchema> {
   return Type.Optional(Type.Array(Type.String({ [referenceKeyword]: target }), { description, uniqueItems: true }));
 }
@@ -62,7 +62,7 @@ export function findReferences(schema: TSchema, options: unknown): FoundReferenc
     const target = node[referenceKeyword];
     if (target && typeof value === 'string') names.push({ target, path, name: value });
     const listed = node.items?.[referenceKeyword];
-    if (listed && value === undefined) all.add(listed);
+    if (listed && listed !== 'agent' && value === undefined) all.add(listed);
     if (node.items && Array.isArray(value)) {
       for (const [index, item] of value.entries()) visit(node.items, item, [...path, index]);
     }
