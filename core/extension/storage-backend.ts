@@ -39,16 +39,63 @@ export interface SessionKey {
   readonly contextId: string;
 }
 
-/** Conversations, oldest message first. */
-export interface SessionStore {
-  append(key: SessionKey, messages: readonly ChatMessage[]): Promise<void>;
-  history(key: SessionKey): Promise<readonly ChatMessage[]>;
+export interface StoredSession extends SessionKey {
+  readonly messages: number;
+  /** ISO 8601, UTC: when a message was last appended. */
+  readonly updatedAt: string;
 }
 
-/** Keeps tasks and conversations. `create` has migrated the schema by the time it returns. Bounded, or durable. */
+export interface SessionQuery {
+  readonly owner?: string;
+  readonly agent?: string;
+  readonly pageSize: number;
+  readonly pageToken?: string;
+}
+
+/** Conversations, oldest message first. */
+export interface SessionStore {
+  /** Together, after all that was appended before, and with nothing of anybody else's in between. */
+  append(key: SessionKey, messages: readonly ChatMessage[]): Promise<void>;
+  history(key: SessionKey): Promise<readonly ChatMessage[]>;
+  /** Last used first. Absent where nobody could look at them from outside. */
+  list?(query: SessionQuery): Promise<Page<StoredSession>>;
+  /** Whether it was there. */
+  delete?(key: SessionKey): Promise<boolean>;
+}
+
+export interface SchemaStatus {
+  /** Of the schema in the database: 0 where there is none. */
+  readonly version: number;
+  /** That this backend works with. */
+  readonly wanted: number;
+}
+
+export interface PruneLimits {
+  /** ISO 8601: finished tasks whose status is older go. */
+  readonly tasksBefore?: string;
+  /** ISO 8601: conversations that were last used before go. */
+  readonly sessionsBefore?: string;
+}
+
+/**
+ * Keeps tasks and conversations. Bounded, or durable.
+ *
+ * A database that cannot be reached keeps no generation from being built: until it answers, and its schema is as it must be,
+ * everything throws `storage_unavailable`, and the backend goes on trying. What can never work throws in `create`.
+ */
 export interface StorageBackend extends Partial<AsyncDisposable> {
   readonly tasks: TaskStore;
   readonly sessions: SessionStore;
   /** Throws if the backend cannot be reached; the readiness check calls it. */
   ping(signal: AbortSignal): Promise<void>;
+  /** Absent where there is no schema. */
+  readonly schema?: {
+    status(signal: AbortSignal): Promise<SchemaStatus>;
+    /** Brings it to what is wanted; whoever else does so at the same time does not get in the way. */
+    migrate(signal: AbortSignal): Promise<SchemaStatus>;
+  };
+  /** Removes what is older, in batches, while everything else goes on. Returns how many went. */
+  prune?(limits: PruneLimits, signal: AbortSignal): Promise<{ readonly tasks: number; readonly sessions: number }>;
+  /** Writes a copy as of one moment to a file that is not there yet, while everything else goes on. */
+  backup?(file: string, signal: AbortSignal): Promise<void>;
 }
