@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Context } from '../request.ts';
 import { sendJson } from './reply.ts';
-import type { Context } from './request.ts';
 
 /** A JSON document that is ready to be sent: as text, which Node puts into one write with the headers. */
 export interface Document {

@@ -1,9 +1,9 @@
 import { A2A_ERROR_CODE } from '@a2a-js/sdk/errors';
 import { errorCode } from '../../core/errors.ts';
 import { parseJson } from '../body.ts';
+import { maxDepth } from '../request.ts';
 import { invalidParams } from './errors.ts';
 import { type Method, methods } from './params.ts';
-import { maxDepth } from './request.ts';
 import { isObject } from './shape.ts';
 import { supportedVersion } from './version.ts';
 

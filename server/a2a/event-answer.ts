@@ -1,5 +1,5 @@
+import { type Context, limitsOf } from '../request.ts';
 import type { Call } from './call.ts';
-import { type Context, limitsOf } from './request.ts';
 import { EventStream } from './sse.ts';
 
 export interface EventAnswer<Event> {

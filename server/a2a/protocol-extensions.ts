@@ -2,7 +2,7 @@ import { Extensions } from '@a2a-js/sdk';
 import type { AgentConfig } from '../../core/config/language/agent.ts';
 import { toolCallsExtension } from '../../core/extension/protocol-extensions.ts';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
-import type { Context } from './request.ts';
+import type { Context } from '../request.ts';
 import type { ProtocolVersion } from './version.ts';
 
 /** An extension of the protocol as a card declares it. */

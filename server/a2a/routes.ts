@@ -1,13 +1,13 @@
 import Router from '@koa/router';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { HttpError } from '../http-error.ts';
+import type { Context } from '../request.ts';
 import type { RequestState } from '../state.ts';
 import type { TaskEngine } from './call.ts';
 import { Cards } from './cards.ts';
 import { type Audience, sendDocument } from './document.ts';
 import { answerJsonRpc } from './json-rpc.ts';
 import type { PushConfigs } from './push-configs.ts';
-import type { Context } from './request.ts';
 import { answerRest } from './rest.ts';
 import { restPath } from './rest-path.ts';
 import type { A2aServices } from './services.ts';

@@ -1,11 +1,11 @@
 import { AgentCard } from '@a2a-js/sdk';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
+import { abortedWhenGone, type Context } from '../request.ts';
 import { Call, type TaskEngine } from './call.ts';
 import { agentCard } from './card.ts';
 import type { Cards } from './cards.ts';
 import { activateExtensions } from './protocol-extensions.ts';
 import type { PushConfigs } from './push-configs.ts';
-import { abortedWhenGone, type Context } from './request.ts';
 import type { ProtocolVersion } from './version.ts';
 
 /** What both bindings answer from. */

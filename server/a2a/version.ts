@@ -1,5 +1,5 @@
 import { VersionNotSupportedError } from '@a2a-js/sdk/errors';
-import type { Context } from './request.ts';
+import type { Context } from '../request.ts';
 
 export type ProtocolVersion = '1.0' | '0.3';
 

@@ -1,8 +1,8 @@
 import Router from '@koa/router';
-import type { Context as KoaContext, ParameterizedContext } from 'koa';
-import { bytes } from '../../core/config/language/common.ts';
+import type { ParameterizedContext } from 'koa';
 import { parseJson, readBody } from '../body.ts';
 import { HttpError } from '../http-error.ts';
+import { limitsOf, maxDepth, requireJson } from '../request.ts';
 import type { RequestState } from '../state.ts';
 import type { ToolTasks } from './ask.ts';
 import { Calls } from './calls.ts';
@@ -11,8 +11,6 @@ import { requireOwnPage } from './own-pages.ts';
 import { type JsonObject, refuse } from './refuse.ts';
 
 type Context = ParameterizedContext<RequestState>;
-
-const maxDepth = 64;
 
 /** Agents as the tools of an MCP server, over streamable HTTP; there only where server.mcp.enabled says so. */
 export function mcpRoutes({ executions }: { readonly executions: ToolTasks }): Router<RequestState> {
@@ -34,20 +32,10 @@ export function mcpRoutes({ executions }: { readonly executions: ToolTasks }): R
       });
     }
     requireJson(ctx);
-    const body = readRequest(ctx, await readBody(ctx.req, bytes(server.max_body_size)));
+    const body = readRequest(ctx, await readBody(ctx.req, limitsOf(ctx.state.lease.generation).maxBodyBytes));
     if (body) await answerMcp(ctx, body, executions, calls);
   });
   return router;
-}
-
-function requireJson(ctx: KoaContext | Context): void {
-  const { 'content-type': type, 'content-encoding': encoding } = ctx.req.headers;
-  if (!/^application\/json\s*(?:;|$)/i.test(type ?? '')) {
-    throw new HttpError(415, 'unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
-  }
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new HttpError(415, 'unsupported_media_type', 'Send the body as it is, without a Content-Encoding.');
-  }
 }
 
 /** The request, or `undefined` when it has been answered: what is wrong with it as JSON-RPC is a JSON-RPC error. */

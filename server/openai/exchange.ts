@@ -10,7 +10,7 @@ import { refusedMediaType } from '../a2a/media-type.ts';
 import { sendJson } from '../a2a/reply.ts';
 import { EventStream } from '../a2a/sse.ts';
 import type { HttpError } from '../http-error.ts';
-import { onResponseClose } from '../response-close.ts';
+import { abortedWhenGone } from '../request.ts';
 import type { RequestState } from '../state.ts';
 import { AnswerText } from './answer-text.ts';
 import { type AnswerHead, chunks, completion } from './completion.ts';
@@ -30,7 +30,7 @@ export async function answerChat(ctx: Context, tasks: ChatTasks, agent: ServedAg
   // Outlasts the response, for the cancelling. Called as what the in-flight metric counts as a request to the agent.
   using own = lease.extend(`POST /agents/${encodeURIComponent(agent.name)}`);
   const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease: own };
-  const left = leaving(ctx);
+  const left = abortedWhenGone(ctx);
   const reader = await tasks.send({
     lease: own,
     agent,
@@ -61,14 +61,6 @@ function requireAccepted({ name, config }: ServedAgent, { message }: ChatRequest
     const takes = config.input_modes.join(', ');
     throw new ParameterError(path, `is ${refused}, which the agent "${name}" does not take (it takes ${takes})`);
   }
-}
-
-function leaving(ctx: Context): AbortSignal {
-  const left = new AbortController();
-  onResponseClose(ctx.req, ctx.res, () => {
-    if (!ctx.res.writableFinished) left.abort();
-  });
-  return left.signal;
 }
 
 async function whole(ctx: Context, reader: TaskReader, request: ChatRequest, left: AbortSignal): Promise<void> {

@@ -1,11 +1,11 @@
 import Router from '@koa/router';
 import type { Middleware, ParameterizedContext } from 'koa';
-import { bytes } from '../../core/config/language/common.ts';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { sendJson } from '../a2a/reply.ts';
 import { visibleAgent, visibleAgents } from '../a2a/visibility.ts';
 import { parseJson, readBody } from '../body.ts';
 import { HttpError } from '../http-error.ts';
+import { limitsOf, maxDepth, requireJson } from '../request.ts';
 import type { RequestState } from '../state.ts';
 import { modelNotFound } from './error.ts';
 import { answerChat, type ChatTasks } from './exchange.ts';
@@ -13,7 +13,6 @@ import { readChatRequest } from './request.ts';
 
 type Context = ParameterizedContext<RequestState> & { readonly params: Record<string, string> };
 
-const maxDepth = 64;
 /** When models are said to have been made, in seconds. */
 const started = Math.floor(Date.now() / 1000);
 
@@ -69,17 +68,9 @@ function answering(
   };
 }
 
-/** Also keeps other sites' pages from sending messages in a browser's name: without a preflight they cannot send JSON. */
 async function readJson(ctx: Context): Promise<unknown> {
-  const { 'content-type': type, 'content-encoding': encoding } = ctx.req.headers;
-  if (!/^application\/json\s*(?:;|$)/i.test(type ?? '')) {
-    throw new HttpError(415, 'unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
-  }
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new HttpError(415, 'unsupported_media_type', 'Send the body as it is, without a Content-Encoding.');
-  }
-  const { max_body_size } = ctx.state.lease.generation.contents.config.server;
-  return parseJson(await readBody(ctx.req, bytes(max_body_size)), maxDepth);
+  requireJson(ctx);
+  return parseJson(await readBody(ctx.req, limitsOf(ctx.state.lease.generation).maxBodyBytes), maxDepth);
 }
 
 function model({ name, config }: ServedAgent, { lease }: RequestState): object {

@@ -1,11 +1,11 @@
 import type { ParameterizedContext } from 'koa';
-import { bytes, milliseconds } from '../../core/config/language/common.ts';
-import type { Generation } from '../../core/runtime/generation.ts';
-import { HttpError } from '../http-error.ts';
-import { onResponseClose } from '../response-close.ts';
-import type { RequestState } from '../state.ts';
+import { bytes, milliseconds } from '../core/config/language/common.ts';
+import type { Generation } from '../core/runtime/generation.ts';
+import { HttpError } from './http-error.ts';
+import { onResponseClose } from './response-close.ts';
+import type { RequestState } from './state.ts';
 
-/** What both bindings of the protocol read off an HTTP request. */
+/** A request to an agent, whatever it speaks. */
 export type Context = ParameterizedContext<RequestState>;
 
 /** How deep objects and arrays may be nested in a body. */
