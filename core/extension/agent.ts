@@ -69,4 +69,6 @@ export type AgentEvent =
  */
 export interface Agent extends Partial<AsyncDisposable> {
   run(message: Message, context: AgentContext): AsyncIterable<AgentEvent>;
+  /** A task that waited for its caller has been cancelled: what waits elsewhere because of it can end as well. */
+  abandon?(task: Task, context: AgentContext): Promise<void>;
 }

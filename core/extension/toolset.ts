@@ -34,5 +34,7 @@ export interface Tool extends ToolDefinition {
 
 /** Tools that come and go together: one MCP server, one local module. */
 export interface Toolset extends Partial<AsyncDisposable> {
+  /** There may be tools that are not known yet: a server has not been reached. */
+  readonly incomplete?: boolean;
   tools(signal: AbortSignal): Promise<readonly Tool[]>;
 }

@@ -4,6 +4,7 @@ import { HectorError } from '../errors.ts';
 import type { Page } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
 import type { Generation } from '../runtime/generation.ts';
+import { abandon } from './abandon.ts';
 import { EndedRuns } from './ended-runs.ts';
 import { Execution } from './execution.ts';
 import type { ExecutionObserver } from './execution-options.ts';
@@ -264,6 +265,7 @@ export class Executions {
     this.#unsaved.delete(taskId);
     const { config } = caller.lease.generation.contents;
     this.#tellStarted({ taskId, caller, config, reader: () => readerOf(cancelled) });
+    abandon(cancelled, caller, this.#logger);
     return cancelled;
   }
 

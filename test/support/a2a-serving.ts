@@ -3,7 +3,8 @@ import type { HectorConfig } from '../../core/config/language/hector.ts';
 import { Secrets } from '../../core/config/secrets.ts';
 import type { Agent, AgentContext, AgentEvent } from '../../core/extension/agent.ts';
 import type { AuthScheme } from '../../core/extension/auth-scheme.ts';
-import type { StorageBackend, StoredTask, TaskStore } from '../../core/extension/storage-backend.ts';
+import type { SessionKey, StorageBackend, StoredTask, TaskStore } from '../../core/extension/storage-backend.ts';
+import type { ChatMessage } from '../../core/message.ts';
 import { Generation, type ServedAgent } from '../../core/runtime/generation.ts';
 import { Scope } from '../../core/runtime/scope.ts';
 import { Executions } from '../../core/task/executions.ts';
@@ -18,6 +19,7 @@ import { type LogLine, listLogger } from './serving.ts';
 
 export interface AgentWish {
   readonly run: Agent['run'];
+  readonly abandon?: Agent['abandon'];
   readonly config?: Partial<AgentConfig>;
 }
 
@@ -86,9 +88,9 @@ function contentsOf({ agents, server, authSchemes = {}, name, taskStore = {} }: 
       },
     ]),
   );
-  const served = Object.entries(agents).map(([key, { run }]): [string, ServedAgent] => [
+  const served = Object.entries(agents).map(([key, { run, abandon }]): [string, ServedAgent] => [
     key,
-    { name: key, config: configs[key] as AgentConfig, agent: { run } },
+    { name: key, config: configs[key] as AgentConfig, agent: { run, ...(abandon && { abandon }) } },
   ]);
   const storage = memoryStorage(taskStore);
   const config = {
@@ -113,6 +115,8 @@ function contentsOf({ agents, server, authSchemes = {}, name, taskStore = {} }: 
 
 function memoryStorage(taskStore: Partial<TaskStore>): StorageBackend {
   const stored = new Map<string, StoredTask>();
+  const sessions = new Map<string, readonly ChatMessage[]>();
+  const nameOf = ({ owner, agent, contextId }: SessionKey) => JSON.stringify([owner, agent, contextId]);
   return {
     tasks: {
       get: async (taskId) => stored.get(taskId),
@@ -129,7 +133,11 @@ function memoryStorage(taskStore: Partial<TaskStore>): StorageBackend {
       },
       ...taskStore,
     },
-    sessions: { append: async () => {}, history: async () => [] },
+    sessions: {
+      append: async (key, messages) =>
+        void sessions.set(nameOf(key), [...(sessions.get(nameOf(key)) ?? []), ...messages]),
+      history: async (key) => sessions.get(nameOf(key)) ?? [],
+    },
     ping: async () => {},
   };
 }

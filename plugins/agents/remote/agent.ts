@@ -8,6 +8,7 @@ import {
   type Message,
   milliseconds,
   type Part,
+  type Task,
 } from '../../../core/index.ts';
 import { type Ending, RemoteAnswer } from './answer.ts';
 import { cardSource } from './card.ts';
@@ -70,6 +71,22 @@ export async function createRemoteAgent(
     const exchange = new Exchange({ name, endpoint, request, taskId: recalled.waiting?.taskId, extensions });
     const answer = new RemoteAnswer(messageId, recalled.waiting?.seen);
     return { endpoint, recalled, exchange, answer };
+  }
+
+  /** The task over there that waits for a message of this one will get none. */
+  async function abandon(task: Task, context: AgentContext): Promise<void> {
+    const { waiting, contextId } = recall(await context.session.history(), party, task.id);
+    const message = task.history.at(-1);
+    if (!waiting || !message) return;
+    const { taskId } = waiting;
+    const endpoint = await card.endpoint();
+    const request = sendRequest(message, context, {
+      messageId: message.messageId,
+      preface: undefined,
+      contextId,
+      taskId,
+    });
+    await new Exchange({ name, endpoint, request, taskId, extensions: new Set() }).leave(Promise.resolve());
   }
 
   async function* run(message: Message, context: AgentContext): AsyncGenerator<AgentEvent> {
@@ -144,6 +161,7 @@ export async function createRemoteAgent(
 
   return {
     run,
+    abandon,
     async [Symbol.asyncDispose]() {
       disposed = true;
       await card[Symbol.asyncDispose]();

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Message } from '../../../../core/index.ts';
 import { agentContext, memorySession, userText } from '../../../conformance/agent.ts';
-import { type A2aWish, endless, parrot, servingAgents } from '../../../support/a2a-serving.ts';
+import { rpc } from '../../../support/a2a-client.ts';
+import { type A2aWish, endless, parrot, servingAgents, taskIn } from '../../../support/a2a-serving.ts';
 import { until } from '../../../support/until.ts';
 import { ask, legacyCard, remoteAgent, textOf } from './far-side.ts';
 
@@ -67,6 +68,24 @@ for (const way of ways) {
     const rest = [];
     for (let next = await events.next(); !next.done; next = await events.next()) rest.push(next.value);
     assert.equal(textOf(rest), 'late');
+  });
+
+  test(`${way.name}: a task that waits here and is cancelled is cancelled there`, async () => {
+    const wish = { agents: { asking } };
+    await using far = await connected(wish, 'asking', way);
+    await using near = await servingAgents({ agents: { near: { run: far.agent.run, abandon: far.agent.abandon } } });
+    const url = `${near.url}/agents/near`;
+    const message = { messageId: 'm1', role: 'ROLE_USER', parts: [{ text: 'go' }] };
+    const { id, status } = taskIn(await rpc(url, 'SendMessage', { message }));
+    assert.equal(status.state, 'TASK_STATE_INPUT_REQUIRED');
+    assert.equal(taskIn(await rpc(url, 'CancelTask', { id })).status.state, 'TASK_STATE_CANCELED');
+    const there = async () => {
+      const response = await fetch(`${far.url}/agents/asking/tasks`);
+      const { tasks } = (await response.json()) as { tasks: { status: { state: string } }[] };
+      return tasks.map(({ status }) => status.state);
+    };
+    await until(async () => (await there()).includes('TASK_STATE_CANCELED'));
+    assert.deepEqual(await there(), ['TASK_STATE_CANCELED']);
   });
 
   test(`${way.name}: artifacts, status and text come once, and in their order`, async () => {
