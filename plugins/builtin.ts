@@ -16,6 +16,7 @@ import llmOpenai from './llm/openai.ts';
 import storageInmemory from './storage/inmemory.ts';
 import documentsDirectory from './tools/directory.ts';
 import toolsFunction from './tools/function.ts';
+import toolsMcp from './tools/mcp/index.ts';
 import toolsSearch from './tools/search.ts';
 
 export { watchFiles } from '../providers/file-watch.ts';
@@ -35,6 +36,7 @@ export const builtins: readonly Plugin[] = [
   authApiKey,
   authJwt,
   toolsFunction,
+  toolsMcp,
   toolsSearch,
   documentsDirectory,
   agentLlm,

@@ -19,6 +19,12 @@ export interface AgentTools {
   readonly searched: readonly Instance<'toolset'>[];
 }
 
+interface ToolList {
+  readonly tools: readonly Tool[];
+  /** It may have left some out. */
+  readonly incomplete: boolean;
+}
+
 const section = ['tools'];
 
 /** The toolsets of one generation: each is brought up when the first agent asks for it, and tried once. */
@@ -26,7 +32,7 @@ export class Toolsets {
   readonly #construction: Construction;
   readonly #enabled: ReadonlyMap<string, ToolConfig>;
   readonly #open = new Map<string, Promise<Instance<'toolset'> | undefined>>();
-  readonly #lists = new Map<Instance<'toolset'>, Promise<readonly Tool[]>>();
+  readonly #lists = new Map<Instance<'toolset'>, Promise<ToolList>>();
 
   constructor(construction: Construction) {
     this.#construction = construction;
@@ -101,7 +107,10 @@ export class Toolsets {
     return { toolbox, keys, instances: used, searched };
   }
 
-  /** By toolset, which single tools of it are meant: the first that has one of that name. */
+  /**
+   * By toolset, which single tools of it are meant: the first that has one of that name. One that none has may be a tool
+   * of any toolset that is incomplete, and is there once that is not.
+   */
   async #search(
     agent: string,
     single: FoundReferences['names'],
@@ -110,16 +119,29 @@ export class Toolsets {
     const found = new Map<string, Set<string>>();
     if (single.length === 0) return found;
     const offered = new Map<string, string>();
+    const incomplete: string[] = [];
     for (const [entry, instance] of instances) {
-      for (const tool of await this.#list(entry, instance)) if (!offered.has(tool.name)) offered.set(tool.name, entry);
+      const list = await this.#list(entry, instance);
+      for (const tool of list.tools) if (!offered.has(tool.name)) offered.set(tool.name, entry);
+      if (list.incomplete) incomplete.push(entry);
     }
+    const choose = (entry: string, name: string) => found.set(entry, (found.get(entry) ?? new Set()).add(name));
+    const { snapshot, report } = this.#construction;
     for (const { name, path } of single) {
       const entry = offered.get(name);
       if (entry !== undefined) {
-        found.set(entry, (found.get(entry) ?? new Set()).add(name));
+        choose(entry, name);
         continue;
       }
-      const { snapshot, report } = this.#construction;
+      if (incomplete.length > 0) {
+        for (const candidate of incomplete) choose(candidate, name);
+        const whose = incomplete.map((candidate) => `tools.${candidate}`).join(', ');
+        report.warn(
+          ['agents', agent, ...path],
+          `no tool is named "${name}" yet: the agent gets it once ${whose} can say whether it is there`,
+        );
+        continue;
+      }
       const known = new Set([...Object.keys(snapshot.config.tools), ...offered.keys()]);
       const message = `no tool is named "${name}" ${listed('defined', known)}`;
       report.issue(['agents', agent, ...path], message, 'reference', closest(name, known));
@@ -127,9 +149,13 @@ export class Toolsets {
     return found;
   }
 
-  #list(entry: string, instance: Instance<'toolset'>): Promise<readonly Tool[]> {
+  #list(entry: string, instance: Instance<'toolset'>): Promise<ToolList> {
     const { instances, signal } = this.#construction;
-    const ask = () => instances.ask(`tools.${entry}`, () => instance.value.tools(signal));
+    const ask = async (): Promise<ToolList> => {
+      // Before the list: one that is reached meanwhile may have answered with an empty one.
+      const incomplete = instance.value.incomplete === true;
+      return { tools: await instances.ask(`tools.${entry}`, () => instance.value.tools(signal)), incomplete };
+    };
     const known = this.#lists.get(instance) ?? ask();
     this.#lists.set(instance, known);
     return known;

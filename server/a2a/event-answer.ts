@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Context, limitsOf } from '../request.ts';
 import type { Call } from './call.ts';
 import { EventStream } from './sse.ts';
@@ -8,6 +9,8 @@ export interface EventAnswer<Event> {
   /** As server-sent events. */
   frame(event: Event): string;
   errorFrame(error: unknown): string;
+  /** Answers a caller who has had all there is, in place of a stream without an event. */
+  onNothing?(): void;
 }
 
 /**
@@ -16,10 +19,15 @@ export interface EventAnswer<Event> {
  */
 export async function answerWithEvents<Event>(
   ctx: Context,
-  { call, events, frame, errorFrame }: EventAnswer<Event>,
+  { call, events, frame, errorFrame, onNothing }: EventAnswer<Event>,
 ): Promise<void> {
   const first = events.next();
   await (call.resumed ? Promise.race([first, call.resumed]) : first);
+  if (call.resumed && onNothing) {
+    // Where all is over already, that shows within the turn.
+    const now = await Promise.race([first, nextTurn()]);
+    if (now?.done) return onNothing();
+  }
   ctx.respond = false;
   const stream = new EventStream(ctx.res, limitsOf(ctx.state.lease.generation).heartbeatMs);
   try {

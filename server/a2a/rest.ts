@@ -104,6 +104,10 @@ function respondWithEvents(ctx: Context, call: Call, operation: Streaming, param
     events: operation.events(call, params),
     frame: (event) => formatSSEEvent(StreamResponse.toJSON(event) as object),
     errorFrame: (error) => formatSSEErrorEvent(restError(error, 500).body),
+    // An EventSource goes on asking until it is told that there is nothing more.
+    onNothing: () => {
+      ctx.status = 204;
+    },
   });
 }
 

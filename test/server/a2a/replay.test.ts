@@ -240,6 +240,30 @@ test('a task that has ended: the rest after an event of it, an empty stream afte
   }
 });
 
+test('over HTTP+JSON, asked as an EventSource does: what it has missed, and at the end that there is no more', async () => {
+  const middle = gate();
+  await using serving = await servingReplay(talking(10, middle.opened), { coalesce: '0' });
+  const { url } = serving;
+  const first = framesOf(await open(url, 'SendStreamingMessage', { message: userMessage('go') }));
+  const id = current.taskId(((await first.next()).value as Frame).result);
+  const subscribed = (lastEventId: string) =>
+    fetch(`${url}/tasks/${id}:subscribe`, { headers: { accept: 'text/event-stream', 'last-event-id': lastEventId } });
+  const idsIn = (body: string) => [...body.matchAll(/^id: (\S+)$/gm)].map(([, found]) => found as string);
+
+  const second = ((await first.next()).value as Frame).id;
+  const waiting = await subscribed(second);
+  assert.equal(waiting.status, 200, 'before there is anything new');
+  middle.open();
+  const ids = idsIn(await waiting.text());
+  const rest: string[] = [];
+  for await (const frame of first) rest.push(frame.id);
+  assert.deepEqual(ids, rest);
+  const again = await subscribed(ids[2] ?? '');
+  assert.deepEqual([again.status, idsIn(await again.text())], [200, ids.slice(3)]);
+  const over = await subscribed(ids.at(-1) ?? '');
+  assert.deepEqual([over.status, await over.text()], [204, '']);
+});
+
 test('an id that is not known begins with the whole task, and a header that is too long is refused', async () => {
   const middle = gate();
   await using serving = await servingReplay(talking(4, middle.opened), { coalesce: '0', replay: 2 });
