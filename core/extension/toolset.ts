@@ -11,7 +11,7 @@ export interface ToolContext {
   readonly logger: Logger;
   /** Aborts when the task is cancelled or the call's own deadline has passed. */
   readonly signal: AbortSignal;
-  /** Tells whoever reads along how far the call has come. */
+  /** Tells whoever reads along how far the call has come, and that it goes on: it has its time anew, within reason. */
   progress(update: ToolProgress): void;
 }
 

@@ -86,11 +86,16 @@ async function callTool(
   try {
     const args = checkedArguments(tool, given);
     const late = () => new HectorError('tool_timeout', `The tool "${name}" did not answer within ${timeoutMs} ms.`);
-    const progress = (update: ToolProgress) => telling?.progress(update);
     const result = await within(
       untimed.has(name) ? 0 : timeoutMs,
       signal,
-      (own) => tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own, progress }),
+      (own, goesOn) => {
+        const progress = (update: ToolProgress) => {
+          goesOn();
+          telling?.progress(update);
+        };
+        return tool.execute(args, { agent, principal, taskId, contextId, logger, signal: own, progress });
+      },
       late,
     );
     return { response: toResponse(result) };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { AgentContext, MessagePart, Tool, ToolCallResponsePart, ToolContext } from '../../../../core/index.ts';
 import { assertConversation, memorySession } from '../../../conformance/agent.ts';
 import { answer, llmAgent, tool } from '../../../support/llm-agent.ts';
@@ -248,6 +248,28 @@ test('a tool that never answers is given up after tool_timeout, and is told so',
   assert.equal(isError, true);
   assert.equal(response, 'Error: The tool "stuck" did not answer within 50 ms.');
   assert.match(String(told), /did not answer within 50 ms/);
+});
+
+test('a tool that shows that it goes on has its time anew, and not for ever', async () => {
+  let shown = 0;
+  const steps = tool('steps', async (_, { progress, signal }) => {
+    while (shown < 5) {
+      await sleep(300, undefined, { signal });
+      progress({ progress: ++shown });
+    }
+    return 'all five';
+  });
+  const options = { tool_timeout: '1s' };
+  assert.equal((await result({ tools: [steps], calls: [{ name: 'steps' }], options })).response, 'all five');
+
+  const endless = tool('endless', async (_, { progress, signal }) => {
+    for (let at = 0; ; at++) {
+      await sleep(5, undefined, { signal });
+      progress({ progress: at });
+    }
+  });
+  const given = await result({ tools: [endless], calls: [{ name: 'endless' }], options: { tool_timeout: '20ms' } });
+  assert.match(String(given.response), /did not answer within 20 ms/);
 });
 
 test('a very long tool_timeout is not a short one', async () => {
