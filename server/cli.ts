@@ -58,6 +58,11 @@ function program(): Command {
     .option('--max-tokens <number>', 'the most that one answer may take', positive)
     .option('--instruction <text>', 'what the agent is told to do')
     .option('--tools <list>', 'all, none, or names with commas between them')
+    .option('--mcp-url <url>', 'an MCP server whose tools the agents get, as the entry "mcp" of tools')
+    .addOption(
+      new Option('--storage <kind>', 'what keeps tasks and conversations').choices(['inmemory', 'sqlite', 'postgres']),
+    )
+    .option('--storage-db <database>', 'its file, or its address (default: .hector/hector.db, DATABASE_URL)')
     .addOption(
       new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'warning', 'error']),
     )

@@ -29,9 +29,15 @@ const defaultTypes: Readonly<Record<string, string>> = {
 export function selectExtensions(tree: ConfigTree, options: Options): void {
   for (const place of instancePlaces(tree.root)) {
     if (Object.hasOwn(place.options, place.selector)) continue;
-    const name = place.point === 'llm' ? detectedLlm(place, options) : defaultTypes[place.point];
+    const name = place.point === 'llm' ? detectedLlm(place, options) : defaultType(place);
     if (name !== undefined) tree.set(place.options, place.selector, name, { implied: true });
   }
+}
+
+/** Tools are of an MCP server where the entry says how that is reached; what any other is meant to be nobody knows. */
+function defaultType({ point, options }: InstancePlace): string | undefined {
+  const unclear = point === 'toolset' && !['url', 'command'].some((key) => Object.hasOwn(options, key));
+  return unclear ? undefined : defaultTypes[point];
 }
 
 /** The first whose key the environment holds; else the embedded model, and a word about it. */

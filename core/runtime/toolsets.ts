@@ -68,10 +68,9 @@ export class Toolsets {
 
     const instances = new Map<string, Instance<'toolset'>>();
     const needed = single.length > 0 ? this.#enabled : this.#entries(whole);
-    for (const [entry, config] of needed) {
-      const instance = await this.#take(entry, config, stores);
-      if (instance) instances.set(entry, instance);
-    }
+    // At once: those that wait for a server that is down wait together.
+    const taken = [...needed].map(async ([entry, config]) => [entry, await this.#take(entry, config, stores)] as const);
+    for (const [entry, instance] of await Promise.all(taken)) if (instance) instances.set(entry, instance);
     // The single tools may be those of the toolset that is missing.
     if (instances.size < needed.size) return undefined;
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parse } from 'yaml';
 import type { Environment } from '../../core/config/environment.ts';
 import type { ConfigPath } from '../../core/config/issue.ts';
@@ -17,6 +18,9 @@ export interface Flags {
   readonly maxTokens?: number;
   readonly instruction?: string;
   readonly tools?: string;
+  readonly mcpUrl?: string;
+  readonly storage?: string;
+  readonly storageDb?: string;
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly logFile?: string;
@@ -29,6 +33,13 @@ const llmFlags = [
   ['temperature', 'temperature', '--temperature'],
   ['maxTokens', 'max_tokens', '--max-tokens'],
 ] as const;
+
+/** The entry of `databases` that `--storage` makes, and the file that it is without `--storage-db`. */
+const storageEntry = '_default';
+const storageFile = '.hector/hector.db';
+
+/** The entry of `tools` that `--mcp-url` makes. */
+const mcpEntry = 'mcp';
 
 const loggerKeys = [
   ['logLevel', 'level', '--log-level', 'LOG_LEVEL'],
@@ -55,6 +66,8 @@ export function overridesOf(flags: Flags, content: ConfigContent, environment: E
     }
   }
 
+  for (const [path, value, secret] of storageOf(flags, environment)) set(path, value, '--storage', secret);
+
   const names = new Names(content);
   if (flags.provider !== undefined || llmFlags.some(([flag]) => flags[flag] !== undefined)) {
     const llm = names.defaultLlm();
@@ -68,8 +81,43 @@ export function overridesOf(flags: Flags, content: ConfigContent, environment: E
   }
   if (flags.instruction !== undefined)
     set(['agents', names.defaultAgent(), 'instruction'], flags.instruction, '--instruction');
-  if (flags.tools !== undefined) set(['agents', names.defaultAgent(), 'tools'], names.tools(flags.tools), '--tools');
+  // An entry of that name in the document is meant for another server, its headers above all.
+  if (flags.mcpUrl !== undefined) set(['tools', mcpEntry], { type: 'mcp', url: flags.mcpUrl }, '--mcp-url');
+  const added = flags.mcpUrl === undefined ? [] : [mcpEntry];
+  if (flags.tools !== undefined) {
+    set(['agents', names.defaultAgent(), 'tools'], names.tools(flags.tools, added), '--tools');
+  }
   return overrides;
+}
+
+/** Both tasks and conversations, in one database. A file is where the command was given, not beside the configuration. */
+function storageOf({ storage, storageDb }: Flags, environment: Environment): [ConfigPath, unknown, boolean][] {
+  if (storage === undefined) {
+    if (storageDb === undefined) return [];
+    throw new UsageError(
+      '--storage-db says where the database is. Say which with --storage sqlite or --storage postgres.',
+    );
+  }
+  const places = (value: unknown): [ConfigPath, unknown, boolean][] => [
+    [['storage', 'tasks'], value, false],
+    [['storage', 'sessions'], value, false],
+  ];
+  if (storage === 'inmemory') {
+    if (storageDb !== undefined) throw new UsageError('--storage inmemory has no database: leave out --storage-db.');
+    return places({ backend: 'inmemory' });
+  }
+  const kept = places({ backend: 'sql', database: storageEntry });
+  const entry: ConfigPath = ['databases', storageEntry];
+  if (storage === 'sqlite') {
+    return [[entry, { driver: 'sqlite', database: resolve(storageDb ?? storageFile) }, false], ...kept];
+  }
+  const dsn = storageDb ?? (environment.get('DATABASE_URL') || undefined);
+  if (dsn === undefined) {
+    throw new UsageError(
+      '--storage postgres needs an address: postgres://user:password@host:5432/database as --storage-db or in DATABASE_URL.',
+    );
+  }
+  return [[entry, { driver: 'postgres' }, false], [[...entry, 'dsn'], dsn, true], ...kept];
 }
 
 /** The names in a document that may be wrong in any way: loading it says how, with its lines. */
@@ -117,8 +165,8 @@ class Names {
     return agents.includes('assistant') ? 'assistant' : (agents[0] ?? 'assistant');
   }
 
-  tools(list: string): string[] {
-    if (list === 'all') return this.#keys('tools');
+  tools(list: string, added: readonly string[]): string[] {
+    if (list === 'all') return [...new Set([...this.#keys('tools'), ...added])];
     if (list === 'none') return [];
     return list
       .split(',')

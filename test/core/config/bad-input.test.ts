@@ -410,8 +410,8 @@ const names: Row[] = [
   ],
   [
     'a tool without a type',
-    'tools:\n  a: {url: http://x}\n',
-    '2:3 tools.a.type: is missing, which means "mcp", and the tool type "mcp" is not in this version of Hector (there are: function, search)',
+    'tools:\n  a: {handler: ./x.js}\n',
+    '2:3 tools.a.type: is missing: the name of a tool type (there are: function, search)',
   ],
   [
     'an agent type of a later version',
@@ -456,7 +456,7 @@ const names: Row[] = [
   [
     'a database of another kind',
     'storage:\n  tasks: {backend: mongodb, database: pg}\ndatabases: {pg: {driver: postgres}}\n',
-    '2:29 storage.tasks.database: the database "pg" has the driver postgres, and the backend is mongodb',
+    '2:29 storage.tasks.database: the database "pg" has the driver postgres, and the backend is mongodb. Write backend: sql, or name one whose driver is mongodb',
   ],
   [
     'authentication with nothing to check',

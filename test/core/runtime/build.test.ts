@@ -26,6 +26,8 @@ import { until } from '../../support/until.ts';
 /** Extensions that count what was opened and closed, and agents that say what they were given. */
 function world() {
   const events: string[] = [];
+  /** The late toolsets that have been reached. */
+  const arrived = new Set<string>();
   const track = (what: string) => {
     events.push(`+${what}`);
     return { [Symbol.asyncDispose]: async () => void events.push(`-${what}`) };
@@ -79,12 +81,20 @@ function world() {
           holds: Type.Array(Type.String()),
           fail: Type.Optional(Type.String()),
           mute: Type.Boolean({ default: false }),
+          late: Type.Boolean({ default: false }),
         }),
-        create: ({ holds, fail, mute }, { name, warn }) => {
+        create: ({ holds, fail, mute, late }, { name, warn }) => {
           if (fail !== undefined) throw new Error(fail);
           if (holds.length === 0) warn(`tools.${name}.holds: holds nothing`);
           const tools = holds.map(tool);
-          return { tools: mute ? () => new Promise(() => {}) : async () => tools, ...track(`box ${name}`) };
+          const reached = () => !late || arrived.has(name);
+          return {
+            get incomplete() {
+              return !reached();
+            },
+            tools: mute ? () => new Promise(() => {}) : async () => (reached() ? tools : []),
+            ...track(`box ${name}`),
+          };
         },
       }),
       toolset({
@@ -149,7 +159,7 @@ function world() {
         );
       },
     );
-  return { events, pool, warnings, build, failing };
+  return { events, arrived, pool, warnings, build, failing };
 }
 
 async function say(generation: Generation, agent: string): Promise<string> {
@@ -202,6 +212,37 @@ test('a disabled toolset is not there, and one tool of it cannot be named', asyn
   const { failing } = world();
   const text = basic.replace('one: { type: box', 'one: { enabled: false, type: box');
   assert.deepEqual(await failing(text), ['10 agents.single.tools[0]: no tool is named "b" (defined: one, two, c)']);
+});
+
+test('one tool that nobody has is an error, unless a toolset is incomplete: then it is there once that one has it', async () => {
+  const { build, failing, arrived, warnings } = world();
+  const text = `
+llms: { default: { provider: fake } }
+tools:
+  here: { type: box, holds: [a] }
+  first: { type: box, holds: [b, c], late: true }
+  second: { type: box, holds: [d], late: true }
+agents:
+  x: { tools: [a, c, d] }
+`;
+  assert.deepEqual(await failing(text.replaceAll('late: true', 'late: false').replace('a, c, d', 'a, c, e')), [
+    '8 agents.x.tools[2]: no tool is named "e" (defined: here, first, second, a, b, c, d)',
+  ]);
+  warnings.length = 0;
+  const generation = await build(text);
+  assert.deepEqual(
+    warnings.map(({ path, message }) => `${formatPath(path)}: ${message}`),
+    ['c', 'd'].map(
+      (name, index) =>
+        `agents.x.tools[${index + 1}]: no tool is named "${name}" yet: the agent gets it once tools.first, tools.second can say whether it is there`,
+    ),
+  );
+  assert.equal(await say(generation, 'x'), 'm: a');
+  arrived.add('first');
+  assert.equal(await say(generation, 'x'), 'm: a c', 'and not b');
+  arrived.add('second');
+  assert.equal(await say(generation, 'x'), 'm: a c d');
+  await retire(generation);
 });
 
 test('what did not change is carried over into the next generation; an agent is rebuilt when what it uses changed', async () => {

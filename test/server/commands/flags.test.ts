@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { environmentOf } from '../../../core/config/environment.ts';
 import { formatPath } from '../../../core/config/issue.ts';
@@ -106,4 +107,45 @@ test('the names are also those of a document that is made of several texts', () 
     overrides.map(({ path }) => path.join('.')),
     ['llms.only.model', 'agents.b.instruction'],
   );
+});
+
+test('--mcp-url makes an entry of tools, whole, and --tools all counts it in', () => {
+  const url = 'http://localhost:9/mcp';
+  const entry = `tools.mcp={"type":"mcp","url":"${url}"} (--mcp-url)`;
+  assert.deepEqual(overrides({ mcpUrl: url }), [entry]);
+  assert.deepEqual(overrides({ mcpUrl: url }, 'tools: {mcp: {url: "http://x", headers: {a: b}}}'), [entry]);
+  assert.deepEqual(overrides({ mcpUrl: url, tools: 'all' }, 'tools: {search: {type: search}}'), [
+    entry,
+    'agents.assistant.tools=["search","mcp"] (--tools)',
+  ]);
+});
+
+test('--storage is a database for tasks and for conversations', () => {
+  const places = ['tasks', 'sessions'].map(
+    (place) => `storage.${place}={"backend":"sql","database":"_default"} (--storage)`,
+  );
+  const file = resolve('kept/here.db');
+  assert.deepEqual(overrides({ storage: 'sqlite', storageDb: 'kept/here.db' }), [
+    `databases._default={"driver":"sqlite","database":${JSON.stringify(file)}} (--storage)`,
+    ...places,
+  ]);
+  assert.match(overrides({ storage: 'sqlite' })[0] ?? '', /hector\.db/);
+  const dsn = 'postgres://ada:canary@db/hector';
+  const address = [
+    'databases._default={"driver":"postgres"} (--storage)',
+    `databases._default.dsn=${JSON.stringify(dsn)} (--storage, secret)`,
+    ...places,
+  ];
+  assert.deepEqual(overrides({ storage: 'postgres', storageDb: dsn }), address);
+  assert.deepEqual(overrides({ storage: 'postgres' }, '', { DATABASE_URL: dsn }), address);
+  assert.deepEqual(overrides({ storage: 'inmemory' }), [
+    'storage.tasks={"backend":"inmemory"} (--storage)',
+    'storage.sessions={"backend":"inmemory"} (--storage)',
+  ]);
+});
+
+test('--storage and --storage-db that do not go together are refused', () => {
+  assert.throws(() => overrides({ storageDb: 'x.db' }), { code: 'usage', message: /--storage sqlite/ });
+  assert.throws(() => overrides({ storage: 'postgres' }), { code: 'usage', message: /DATABASE_URL/ });
+  assert.throws(() => overrides({ storage: 'inmemory', storageDb: 'x' }), { code: 'usage' });
 });

@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { anonymous, silentLogger, type ToolContext, type ToolProgress, type Toolset } from '../../../../core/index.ts';
+import mcp from '../../../../plugins/tools/mcp/index.ts';
+import { createInstance, extensionContext } from '../../../support/extension.ts';
+
+export interface McpToolset extends AsyncDisposable {
+  readonly toolset: Toolset;
+  /** What was told at once, and what went to the log. */
+  readonly warnings: string[];
+  readonly logged: string[];
+  names(): Promise<string[]>;
+  call(tool: string, args?: object, wish?: CallWish): Promise<unknown>;
+}
+
+export interface CallWish {
+  readonly signal?: AbortSignal;
+  progress?(update: ToolProgress): void;
+}
+
+export const serverFile = join(import.meta.dirname, 'stdio-server.mjs');
+export const stdio = (...args: string[]) => ({ command: process.execPath, args: [serverFile, ...args] });
+
+/** The toolset of a server "s", made as the core makes it. */
+export async function mcpToolset(options: object): Promise<McpToolset> {
+  const given = extensionContext<'toolset'>({ name: 's' });
+  const toolset = (await createInstance<'toolset'>(mcp, options, given)) as Toolset;
+  const tools = () => toolset.tools(new AbortController().signal);
+  return {
+    toolset,
+    warnings: given.warnings,
+    logged: given.logged,
+    names: async () => (await tools()).map(({ name }) => name),
+    async call(name, args = {}, { signal = new AbortController().signal, progress = () => {} } = {}) {
+      const tool = (await tools()).find((each) => each.name === name);
+      if (!tool) throw new Error(`there is no tool ${name}`);
+      const context: ToolContext = {
+        agent: 'test',
+        principal: anonymous,
+        taskId: 'task',
+        contextId: 'context',
+        logger: silentLogger,
+        signal,
+        progress,
+      };
+      return tool.execute(args as Record<string, unknown>, context);
+    },
+    [Symbol.asyncDispose]: async () => toolset[Symbol.asyncDispose]?.(),
+  };
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
