@@ -14,6 +14,9 @@ import llmGemini from './llm/gemini.ts';
 import llmOllama from './llm/ollama.ts';
 import llmOpenai from './llm/openai.ts';
 import storageInmemory from './storage/inmemory.ts';
+import storageMongodb from './storage/mongodb.ts';
+import storagePostgres from './storage/postgres.ts';
+import storageSqlite from './storage/sqlite.ts';
 import documentsDirectory from './tools/directory.ts';
 import toolsFunction from './tools/function.ts';
 import toolsMcp from './tools/mcp/index.ts';
@@ -33,6 +36,9 @@ export const builtins: readonly Plugin[] = [
   llmOllama,
   llmEcho,
   storageInmemory,
+  storageSqlite,
+  storagePostgres,
+  storageMongodb,
   authApiKey,
   authJwt,
   toolsFunction,

@@ -101,7 +101,7 @@ export function checkStorage(tree: ConfigTree, findings: Findings): void {
         findings.error(
           path,
           'reference',
-          `the database "${database}" has the driver ${driver}, and the backend is ${backend}`,
+          `the database "${database}" has the driver ${driver}, and the backend is ${backend}. Write backend: ${isMongo ? 'mongodb' : 'sql'}, or name ${isMongo ? 'one whose driver is postgres or sqlite' : 'one whose driver is mongodb'}`,
         );
       }
     }

@@ -53,10 +53,10 @@ export function protocolError(error: unknown): Error | undefined {
   }
 }
 
-/** What the task engine throws while it takes nothing on: the same request may succeed a little later. */
+/** What the task engine or the storage throws while it takes nothing on: the same request may succeed a little later. */
 export function isUnavailable(error: unknown): boolean {
   const code = errorCode(error);
-  return code === 'too_busy' || code === 'closed';
+  return code === 'too_busy' || code === 'closed' || code === 'storage_unavailable';
 }
 
 /** The SDK's own errors carry their reason; they cross its bundles, so their class says nothing. */

@@ -7,7 +7,13 @@ import { isOpenaiPath, openaiError } from '../openai/error.ts';
 import type { RequestState } from '../state.ts';
 
 /** What the core says when it cannot take a request just now. */
-const unavailable: ReadonlySet<string> = new Set(['not_ready', 'closed', 'too_busy', 'generation_disposed']);
+const unavailable: ReadonlySet<string> = new Set([
+  'not_ready',
+  'closed',
+  'too_busy',
+  'generation_disposed',
+  'storage_unavailable',
+]);
 
 /** The one place where an error becomes a response. What nobody foresaw is a 500 of which only the log has the details. */
 export function errors(logger: Logger): Middleware<RequestState> {

@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
-import {
-  type ChatMessage,
-  errorCode,
-  type SessionKey,
-  type StorageBackend,
-  type StoredTask,
-  type Task,
-  type TaskState,
-} from '../../core/index.ts';
+import { errorCode, type SessionKey, type StorageBackend, type TaskState } from '../../core/index.ts';
+import { conversation, everything, pass, said, session, stored, textOf, timestamp } from './storage-samples.ts';
 
 export interface StorageConformance {
   /** The runner's own: `test` of node:test, `it` of vitest. */
   readonly test: (name: string, run: () => Promise<void>) => unknown;
-  /** An empty backend, with room for a hundred tasks and conversations. Disposed after each test. */
+  /** An empty backend, with room for a hundred tasks and conversations and 1,200 messages of one. Disposed after each test. */
   create(): StorageBackend | Promise<StorageBackend>;
   /** A second backend over what the first has stored, as another process would open it. Left out by those that keep nothing. */
   reopen?(): StorageBackend | Promise<StorageBackend>;
@@ -176,6 +169,143 @@ export function testStorageBackend({ test, create, reopen }: StorageConformance)
     assert.deepEqual(history, [said('before')]);
   });
 
+  withBackend(
+    'eight that append to one conversation leave no gap, and never come between each other',
+    async (backend) => {
+      const appenders = Array.from({ length: 8 }, (_, who) => who);
+      await Promise.all(
+        appenders.map(async (who) => {
+          for (let turn = 0; turn < 50; turn++)
+            await backend.sessions.append(
+              session,
+              [1, 2, 3].map((part) => said(`${who}/${turn}/${part}`)),
+            );
+        }),
+      );
+      const texts = (await backend.sessions.history(session)).map(textOf);
+      assert.equal(texts.length, 8 * 50 * 3);
+      assert.equal(new Set(texts).size, texts.length, 'none is there twice');
+      const next = appenders.map(() => 0);
+      for (let at = 0; at < texts.length; at += 3) {
+        const [who = '', turn = ''] = (texts[at] ?? '').split('/');
+        const expected = next[Number(who)] ?? -1;
+        assert.equal(Number(turn), expected, `the turns of ${who} are in their order`);
+        next[Number(who)] = expected + 1;
+        const together = [1, 2, 3].map((part) => `${who}/${turn}/${part}`);
+        assert.deepEqual(texts.slice(at, at + 3), together);
+      }
+      const listed = await backend.sessions.list?.({ pageSize: 10 });
+      if (listed) assert.equal(listed.items[0]?.messages, texts.length);
+    },
+  );
+
+  withBackend('what is long or odd is kept all the same', async ({ tasks, sessions }) => {
+    const odd = [
+      `${'x'.repeat(5_000)}a`,
+      `${'x'.repeat(5_000)}b`,
+      'a\u0000b',
+      'a\u0000c',
+      '\ud800',
+      '\udfff',
+      "'; --",
+      ' ',
+    ];
+    for (const [index, name] of odd.entries()) {
+      await tasks.put(stored({ id: name, contextId: name, owner: name, agent: name, at: index }));
+      await sessions.append({ owner: name, agent: name, contextId: name }, [said(name)]);
+    }
+    for (const [index, name] of odd.entries()) {
+      const put = stored({ id: name, contextId: name, owner: name, agent: name, at: index });
+      assert.deepEqual(await tasks.get(name), put);
+      assert.deepEqual(await tasks.list({ owner: name, agent: name, contextId: name, pageSize: 5 }), { items: [put] });
+      assert.deepEqual(await sessions.history({ owner: name, agent: name, contextId: name }), [said(name)]);
+    }
+  });
+
+  withBackend('lists conversations, the last used first, by owner and agent', async ({ sessions }) => {
+    if (!sessions.list) return;
+    const keys = ['a', 'b', 'c', 'd', 'e'].map((contextId) => ({ ...session, contextId }));
+    for (const key of [...keys, { ...session, owner: 'eve' }, { ...session, agent: 'reader' }]) {
+      await sessions.append(key, [said('one'), said('two')]);
+      await pass();
+    }
+    await sessions.append({ ...session, contextId: 'b' }, [said('three')]);
+    const mine = { owner: session.owner, agent: session.agent };
+    const { items } = await sessions.list({ ...mine, pageSize: 10 });
+    assert.deepEqual(
+      items.map(({ contextId, messages }) => [contextId, messages]),
+      [
+        ['b', 3],
+        ['e', 2],
+        ['d', 2],
+        ['c', 2],
+        ['a', 2],
+      ],
+    );
+    for (const { owner, agent, updatedAt } of items) {
+      assert.deepEqual({ owner, agent }, mine);
+      assert.equal(new Date(updatedAt).toISOString(), updatedAt);
+    }
+    assert.equal((await sessions.list({ pageSize: 10 })).items.length, 7);
+    assert.equal((await sessions.list({ owner: 'eve', pageSize: 10 })).items.length, 1);
+    assert.equal((await sessions.list({ agent: 'reader', pageSize: 10 })).items.length, 1);
+    const paged: string[] = [];
+    for (let pageToken: string | undefined, pages = 0; pages < 10; pages++) {
+      const page = await sessions.list({ ...mine, pageSize: 2, ...(pageToken !== undefined && { pageToken }) });
+      paged.push(...page.items.map(({ contextId }) => contextId));
+      pageToken = page.nextPageToken;
+      if (pageToken === undefined) break;
+    }
+    assert.deepEqual(paged, ['b', 'e', 'd', 'c', 'a']);
+    await assert.rejects(
+      sessions.list({ pageSize: 2, pageToken: 'no token' }),
+      (error) => errorCode(error) === 'invalid_page_token',
+    );
+  });
+
+  withBackend('deletes a conversation with all its messages, and no other', async ({ sessions }) => {
+    if (!sessions.delete) return;
+    const other = { ...session, contextId: 'other' };
+    assert.equal(await sessions.delete(session), false);
+    await sessions.append(session, conversation);
+    await sessions.append(other, [said('stays')]);
+    assert.equal(await sessions.delete(session), true);
+    assert.equal(await sessions.delete(session), false);
+    assert.deepEqual(await sessions.history(session), []);
+    assert.deepEqual(await sessions.history(other), [said('stays')]);
+    await sessions.append(session, [said('begins anew')]);
+    assert.deepEqual(await sessions.history(session), [said('begins anew')]);
+  });
+
+  withBackend('prunes finished tasks and unused conversations that are older, and nothing else', async (backend) => {
+    if (!backend.prune) return;
+    const { tasks, sessions } = backend;
+    await tasks.put(stored({ id: 'old', at: 1 }));
+    await tasks.put(stored({ id: 'waits', at: 1, state: 'TASK_STATE_INPUT_REQUIRED' }));
+    await tasks.put(stored({ id: 'new', at: 3 }));
+    await sessions.append(session, [said('old')]);
+    await pass();
+    const between = new Date().toISOString();
+    await pass();
+    await sessions.append({ ...session, contextId: 'new' }, [said('new')]);
+    const { signal } = new AbortController();
+    assert.deepEqual(await backend.prune({}, signal), { tasks: 0, sessions: 0 });
+    const limits = { tasksBefore: timestamp(2), sessionsBefore: between };
+    assert.deepEqual(await backend.prune(limits, signal), { tasks: 1, sessions: 1 });
+    assert.deepEqual(await idsOf(tasks, {}), ['new', 'waits']);
+    assert.deepEqual(await sessions.history(session), []);
+    assert.deepEqual(await sessions.history({ ...session, contextId: 'new' }), [said('new')]);
+    assert.deepEqual(await backend.prune(limits, signal), { tasks: 0, sessions: 0 });
+  });
+
+  withBackend('says what schema there is, and has brought it to what it needs', async ({ schema }) => {
+    if (!schema) return;
+    const { signal } = new AbortController();
+    const { version, wanted } = await schema.status(signal);
+    assert.equal(version, wanted);
+    assert.deepEqual(await schema.migrate(signal), { version, wanted });
+  });
+
   if (!reopen) return;
 
   withBackend('what was stored is there when it is opened again', async ({ tasks, sessions }) => {
@@ -190,37 +320,6 @@ export function testStorageBackend({ test, create, reopen }: StorageConformance)
       await again[Symbol.asyncDispose]?.();
     }
   });
-}
-
-const session: SessionKey = { owner: 'ada', agent: 'writer', contextId: 'context' };
-
-/** ISO 8601, a second apart, in the past so that nothing is ahead of the clock. */
-const timestamp = (at: number) => new Date(Date.UTC(2025, 0, 1, 0, 0, at)).toISOString();
-
-interface Wish {
-  readonly task?: Task;
-  readonly id?: string;
-  readonly at?: number;
-  readonly owner?: string;
-  readonly agent?: string;
-  readonly contextId?: string;
-  readonly state?: TaskState;
-}
-
-function stored({
-  task,
-  id = 'task',
-  at = 0,
-  owner = 'ada',
-  agent = 'writer',
-  contextId = 'context',
-  state = 'TASK_STATE_COMPLETED',
-}: Wish): StoredTask {
-  return {
-    owner,
-    agent,
-    task: task ?? { id, contextId, status: { state, timestamp: timestamp(at) }, artifacts: [], history: [] },
-  };
 }
 
 async function idsOf(
@@ -247,87 +346,3 @@ async function pagesOf(tasks: StorageBackend['tasks'], pageSize: number): Promis
   } while (pageToken !== undefined && pages.length < 100);
   return pages;
 }
-
-const said = (text: string): ChatMessage => ({ role: 'user', parts: [{ type: 'text', text }] });
-
-const everything: Task = {
-  id: 'everything',
-  contextId: 'context',
-  status: {
-    state: 'TASK_STATE_INPUT_REQUIRED',
-    timestamp: timestamp(5),
-    message: {
-      messageId: 'm2',
-      taskId: 'everything',
-      contextId: 'context',
-      role: 'ROLE_AGENT',
-      parts: [{ text: 'Which one?' }],
-    },
-  },
-  artifacts: [
-    {
-      artifactId: 'a1',
-      name: 'response',
-      description: 'An answer',
-      parts: [
-        { text: 'naïve 漢字 🦉 \u0000 "quoted" \\ and\nlines' },
-        { raw: 'AAEC/w==', mediaType: 'image/png', filename: 'owl.png' },
-        { url: 'https://example.com/a?b=c', metadata: { deep: { er: [1, 'two', null, true] } } },
-        { data: { number: 1.5, none: null, list: [] } },
-        { data: null },
-        { text: '' },
-      ],
-      metadata: { '': 'an empty key', 'with.dot': 1, $dollar: 2 },
-    },
-  ],
-  history: [
-    {
-      messageId: 'm1',
-      contextId: 'context',
-      taskId: 'everything',
-      role: 'ROLE_USER',
-      parts: [{ text: 'hello' }],
-      metadata: { from: 'a test' },
-      extensions: ['https://example.com/extension'],
-      referenceTaskIds: ['another'],
-    },
-  ],
-  metadata: { kind: 'complete' },
-};
-
-const conversation: readonly ChatMessage[] = [
-  {
-    role: 'user',
-    parts: [
-      { type: 'text', text: 'Look at this: naïve 漢字 🦉' },
-      { type: 'file', mediaType: 'image/png', data: new Uint8Array([0, 1, 2, 254, 255]), filename: 'owl.png' },
-      { type: 'file', mediaType: 'application/pdf', url: 'https://example.com/owl.pdf' },
-    ],
-  },
-  {
-    role: 'assistant',
-    parts: [
-      { type: 'reasoning', text: 'An owl.', signature: 'c2lnbmVk' },
-      { type: 'reasoning', text: '', redacted: 'ZW5jcnlwdGVk' },
-      { type: 'tool_call', id: 'call-1', name: 'search', arguments: { query: 'owl', limit: 3, deep: [{ a: null }] } },
-      { type: 'tool_call', id: 'call-2', name: 'search', arguments: 'not json' },
-    ],
-  },
-  {
-    role: 'tool',
-    parts: [
-      { type: 'tool_call_response', id: 'call-1', name: 'search', response: 'found' },
-      {
-        type: 'tool_call_response',
-        id: 'call-2',
-        name: 'search',
-        response: [
-          { type: 'text', text: 'bad arguments' },
-          { type: 'file', mediaType: 'image/png', data: new Uint8Array([7]) },
-        ],
-        isError: true,
-      },
-    ],
-  },
-  { role: 'assistant', parts: [{ type: 'text', text: 'An owl.' }] },
-];

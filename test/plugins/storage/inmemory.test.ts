@@ -7,7 +7,7 @@ import type { ChatMessage } from '../../../core/message.ts';
 import { testStorageBackend } from '../../conformance/storage.ts';
 import { inmemoryStorage } from '../../support/generation.ts';
 
-testStorageBackend({ test, create: () => inmemoryStorage() });
+testStorageBackend({ test, create: () => inmemoryStorage({ max_session_messages: 1_200 }) });
 
 const scope = { owner: 'ada', agent: 'writer' };
 const session = { ...scope, contextId: 'context' };
