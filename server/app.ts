@@ -1,10 +1,10 @@
+import type Router from '@koa/router';
 import type Koa from 'koa';
+import type { Middleware } from 'koa';
 import type { Executions } from '../core/task/executions.ts';
 import type { PushConfigs } from './a2a/push-configs.ts';
 import { a2aRoutes } from './a2a/routes.ts';
-import { mcpRoutes } from './mcp/routes.ts';
-import { openaiRoutes } from './openai/routes.ts';
-import { type PipelineOptions, pipeline } from './pipeline.ts';
+import { type PipelineOptions, pipeline, type Routes } from './pipeline.ts';
 import type { RequestState } from './state.ts';
 
 export interface AppOptions extends Omit<PipelineOptions, 'routes'> {
@@ -14,11 +14,22 @@ export interface AppOptions extends Omit<PipelineOptions, 'routes'> {
 
 /**
  * Hector over HTTP: the agents of whatever generation is current. A2A comes first: what it answers meets none of the other
- * routes.
+ * routes. Those are loaded with the first request that is meant for them, as most servers never have one.
  */
 export function createApp({ executions, push, ...options }: AppOptions): Koa<RequestState> {
-  return pipeline({
-    ...options,
-    routes: [a2aRoutes({ executions, push }), openaiRoutes({ executions }), mcpRoutes({ executions })],
-  });
+  const openai = async () => (await import('./openai/routes.ts')).openaiRoutes({ executions });
+  const mcp = async () => (await import('./mcp/routes.ts')).mcpRoutes({ executions });
+  const routes = [a2aRoutes({ executions, push }), whenAsked('/v1/', openai), whenAsked('/mcp', mcp)];
+  return pipeline({ ...options, routes });
+}
+
+function whenAsked(prefix: string, load: () => Promise<Router<RequestState>>): Routes {
+  let loaded: Promise<Middleware<RequestState>> | undefined;
+  return {
+    routes: () => async (ctx, next) => {
+      if (!ctx.path.startsWith(prefix)) return next();
+      loaded ??= load().then((router) => router.routes() as unknown as Middleware<RequestState>);
+      return (await loaded)(ctx, next);
+    },
+  };
 }

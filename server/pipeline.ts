@@ -11,12 +11,17 @@ import { origin } from './middleware/origin.ts';
 import type { Operations } from './operations.ts';
 import type { RequestState } from './state.ts';
 
+/** What a router is to an application. */
+export interface Routes {
+  routes(): Middleware<RequestState>;
+}
+
 export interface PipelineOptions {
   readonly runtime: Lender & { readonly current: unknown };
   readonly operations: Operations;
   readonly logger: Logger;
   /** What is served once it is known who asks, of which generation. */
-  readonly routes: readonly Router<RequestState>[];
+  readonly routes: readonly (Router<RequestState> | Routes)[];
   /** What is told of the process itself. Served also while there is no generation yet, and so without a lease. */
   readonly own?: readonly Router<RequestState>[];
 }
@@ -34,7 +39,7 @@ export function pipeline({ runtime, operations, logger, routes, own = [] }: Pipe
   app.use(origin());
   app.use(authenticate());
   for (const each of ownRoutes) app.use(each);
-  for (const each of routes) app.use(each.routes());
+  for (const each of routes) app.use(each.routes() as Middleware<RequestState>);
   app.use(unanswered);
   return app;
 }
