@@ -51,10 +51,10 @@ async function build(program: string): Promise<string> {
     // The module cache is read-only, and so is a copy of it.
     await run('chmod', ['-R', 'u+w', source]);
     await writeFile(join(source, 'build/version/version.txt'), `v${version}\n`);
-    await go(source, 'build', '-ldflags=-s -w', '-o', 'ferretdb', './cmd/ferretdb');
+    await go(source, 'build', '-ldflags=-s -w', '-o', join(folder, 'program'), './cmd/ferretdb');
     await mkdir(cacheFolder, { recursive: true });
     // Whoever finds it there finds all of it.
-    await copyFile(join(source, 'ferretdb'), `${built}.new`);
+    await copyFile(join(folder, 'program'), `${built}.new`);
     await chmod(`${built}.new`, 0o755);
     await rename(`${built}.new`, built);
     return built;
