@@ -87,8 +87,13 @@ export async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
+  // One that was given away a moment ago is free until its server listens.
+  if (given.has(port)) return freePort();
+  given.add(port);
   return port;
 }
+
+const given = new Set<number>();
 
 export interface ServiceOptions {
   readonly name: string;

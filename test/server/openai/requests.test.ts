@@ -250,14 +250,15 @@ test('a body without end is cut off, and one that never comes does not hold anyt
   await using app = await servingApp({ agents: { hi: saying('hi') }, server: { max_body_size: '64KiB' } });
   const headers = { 'content-type': 'application/json' };
   const endless = request(`${app.url}/v1/chat/completions`, { method: 'POST', headers });
-  endless.on('error', () => {});
-  const answered = new Promise<number | undefined>((resolve) =>
-    endless.on('response', (response) => resolve(response.resume().statusCode)),
-  );
+  // Who writes on after the answer may lose it to the end of the connection.
+  const answered = new Promise<number | 'cut off'>((resolve) => {
+    endless.on('response', (response) => resolve(response.resume().statusCode ?? 0));
+    endless.on('error', () => resolve('cut off'));
+  });
   endless.write('{"model":"');
   const writing = setInterval(() => endless.write('x'.repeat(16 * 1024)), 1);
   try {
-    assert.equal(await answered, 413);
+    assert.ok([413, 'cut off'].includes(await answered));
   } finally {
     clearInterval(writing);
     endless.destroy();
