@@ -4,10 +4,12 @@ import { ConfigError } from '../core/config/issue.ts';
 import { HectorError } from '../core/errors.ts';
 import { chatCommands } from './commands/chat-commands.ts';
 import { configCommands, sourceOptions } from './commands/config-commands.ts';
+import { dbCommands } from './commands/db-commands.ts';
 import type { InitFlags } from './commands/init.ts';
 import { type Output, print, showsColor } from './commands/output.ts';
 import type { SchemaFlags } from './commands/schema.ts';
 import type { ServeFlags } from './commands/serve.ts';
+import { sessionsCommands } from './commands/sessions-commands.ts';
 import { tasksCommands } from './commands/tasks-commands.ts';
 import type { ValidateFlags } from './commands/validate.ts';
 import { version } from './version.ts';
@@ -108,6 +110,8 @@ function program(): Command {
   chatCommands(hector);
   tasksCommands(hector);
   configCommands(hector);
+  dbCommands(hector);
+  sessionsCommands(hector);
 
   hector
     .command('version')

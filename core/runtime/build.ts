@@ -1,6 +1,7 @@
 import type { ConfigIssue } from '../config/issue.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import type { AuthScheme } from '../extension/auth-scheme.ts';
+import type { StorageBackend } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
 import { Agents } from './agents.ts';
 import { BuildReport } from './build-report.ts';
@@ -11,7 +12,7 @@ import { guardLlm } from './guarded-llm.ts';
 import { Holdings } from './holdings.ts';
 import { type Instance, Instances } from './instances.ts';
 import { type Parts, partsOf, type Section } from './parts.ts';
-import type { ResourcePool } from './resource-pool.ts';
+import { ResourcePool } from './resource-pool.ts';
 import { Scope } from './scope.ts';
 import { buildSection } from './section.ts';
 import { Toolsets } from './toolsets.ts';
@@ -57,6 +58,31 @@ export async function buildGeneration(id: number, snapshot: Snapshot, options: B
   } finally {
     report.end();
   }
+}
+
+export interface OpenedStorage extends AsyncDisposable {
+  readonly backend: StorageBackend;
+}
+
+/** What keeps the tasks, or the conversations, and nothing else of the snapshot. What can never work throws one `ConfigError`. */
+export async function openStorage(
+  snapshot: Snapshot,
+  what: 'tasks' | 'sessions',
+  { logger, onWarning, createMs = 60_000 }: Pick<BuildOptions, 'logger' | 'onWarning' | 'createMs'>,
+): Promise<OpenedStorage> {
+  const holdings = new Holdings(new ResourcePool());
+  const report = new BuildReport(snapshot, onWarning);
+  const instances = new Instances(holdings, logger, { createMs, disposeMs });
+  const construction = new Construction({ snapshot, report, instances, logger });
+  const storage = await buildStorage(construction, what);
+  const failure = report.failure();
+  report.end();
+  if (!storage || failure) {
+    construction.giveUp();
+    await holdings[Symbol.asyncDispose]();
+    throw failure ?? new Error(`what keeps the ${what} is missing, and nothing says why`);
+  }
+  return { backend: storage.value, [Symbol.asyncDispose]: () => holdings[Symbol.asyncDispose]() };
 }
 
 async function build(
