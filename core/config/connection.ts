@@ -35,6 +35,8 @@ export class Connection {
   readonly #told = new Set<string>();
   #toldOfLoss = false;
   #revision: string | undefined;
+  #anew = new AbortController();
+  #awaiting: (() => void)[] = [];
 
   constructor(options: ConnectionOptions) {
     // Providers say something at least once a minute, and find out within half a minute that nobody answers.
@@ -72,6 +74,17 @@ export class Connection {
     }
   }
 
+  /**
+   * Whoever follows begins anew; resolves when he has taken the first document, one that was there after this call. A source
+   * that yields changes need not have seen what somebody else has read in between.
+   */
+  anew(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#awaiting.push(resolve);
+      this.#anew.abort();
+    });
+  }
+
   /** Every document that the source yields, until the signal aborts. Failures are waited out. */
   async *follow(signal: AbortSignal): AsyncGenerator<ConfigDocument> {
     const { source } = this.#options;
@@ -79,18 +92,28 @@ export class Connection {
     while (!signal.aborted) {
       let since: number | undefined;
       let news = false;
+      this.#anew = new AbortController();
+      const anew = this.#anew.signal;
+      const awaiting = this.#awaiting.splice(0);
       try {
-        for await (const document of this.#watch(signal, this.#options.answerMs)) {
+        for await (const document of this.#watch(AbortSignal.any([signal, anew]), this.#options.answerMs)) {
           since ??= performance.now();
           news ||= document.revision !== this.#revision;
           this.#revision = document.revision;
           this.#reached();
           yield document;
+          for (const resolve of awaiting.splice(0)) resolve();
         }
         if (signal.aborted) return;
+        if (anew.aborted) {
+          this.#awaiting.push(...awaiting);
+          continue;
+        }
         throw new HectorError('config_unreadable', `The provider of ${source} stopped following it.`);
       } catch (error) {
         if (signal.aborted) return;
+        this.#awaiting.push(...awaiting);
+        if (anew.aborted) continue;
         if (news || (since !== undefined && performance.now() - since >= steadyMs)) {
           backoff.reset();
           this.#told.clear();

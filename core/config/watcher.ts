@@ -1,6 +1,7 @@
 import { errorMessage, HectorError } from '../errors.ts';
 import type { ConfigContent, ConfigDocument } from '../extension/config-provider.ts';
 import type { Logger } from '../logger.ts';
+import { within } from '../task/within.ts';
 import { Backoff } from './backoff.ts';
 import { Connection } from './connection.ts';
 import { contentHash } from './content-hash.ts';
@@ -28,6 +29,7 @@ export interface WatcherOptions extends SourceOptions {
 /** How long the source may take to give the first document, before the last good one is served; and any other. */
 const bootMs = 5_000;
 const readMs = 10_000;
+const confirmMs = 2_000;
 /** A file that was written a moment ago may not be complete. */
 const partialMs = 1_000;
 /** After a document that was refused, the next is taken as soon as this. */
@@ -127,7 +129,12 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   /** Calls that come while one is under way are answered by it. */
   reload(): Promise<ReloadEvent> {
     this.#reloading ??= (async () => {
-      this.#newest = await this.#readNewest();
+      const document = await this.#readNewest();
+      // What was read may be gone before whoever follows has seen it, who then has nothing new to say: his word counts.
+      const isNews = () => document.revision !== this.#newest?.revision;
+      const follows = this.#unfollow?.signal.aborted === false;
+      const told = follows && isNews() && (await within(confirmMs, this.#connection.anew()));
+      if (!told && isNews()) this.#newest = document;
       return this.#take();
     })().finally(() => {
       this.#reloading = undefined;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failureOf } from '../../../core/config/config-error.ts';
 import { LastGood } from '../../../core/config/last-good.ts';
 import type { Snapshot } from '../../../core/config/snapshot.ts';
-import { HectorError, silentLogger } from '../../../core/index.ts';
+import { type ConfigProvider, HectorError, silentLogger } from '../../../core/index.ts';
 import { temporaryFolder } from '../../support/extension.ts';
 import { until } from '../../support/until.ts';
 import { ScriptedSource, type Watching, watching } from '../../support/watching.ts';
@@ -517,6 +517,24 @@ describe('without a watch', () => {
 });
 
 describe('a reload', () => {
+  test('what it reads and who follows never sees does not serve on', async () => {
+    const documentOf = (name: string) => ({ text: `name: ${name}\n`, source: 'memory:hector', revision: name });
+    let watches = 0;
+    const provider: ConfigProvider = {
+      // The second to look sees what is there for that moment only.
+      async *watch(signal) {
+        yield documentOf(++watches === 3 ? 'passing' : 'lasting');
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      },
+    };
+    await using watched = watching({ provider });
+    await watched.watcher.start();
+    await until(() => watches === 2);
+    await watched.watcher.reload();
+    assert.equal(watches, 4);
+    assert.deepEqual([watched.serving(), revision(watched)], ['lasting', 'lasting']);
+  });
+
   test('asked for many times at once is one', async () => {
     await using watched = watching({ watch: false });
     await watched.watcher.start();
