@@ -29,3 +29,4 @@ export * from './plugin/definition.ts';
 export { filePath, modulePath, reference, references } from './plugin/reference.ts';
 export { Type } from './plugin/type.ts';
 export { TextBuilder } from './text-builder.ts';
+export { unlessAborted } from './waiting.ts';

@@ -57,6 +57,16 @@ export interface ConfigStatus {
   readonly draining: readonly { readonly generation: number; readonly leases: number }[];
 }
 
+export function stateOf(
+  serving: ServedConfig | undefined,
+  refused: RejectedConfig | undefined,
+  connectionError: string | undefined,
+): ConfigStatus['state'] {
+  if (!serving) return 'starting';
+  if (refused) return 'rejected';
+  return serving.last_good || connectionError !== undefined ? 'degraded' : 'current';
+}
+
 /** What became of one document, for the log and the metrics. */
 export interface ReloadEvent {
   readonly result: 'success' | 'noop' | 'rejected' | 'load_error';

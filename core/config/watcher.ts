@@ -1,7 +1,7 @@
 import { errorMessage, HectorError } from '../errors.ts';
 import type { ConfigContent, ConfigDocument } from '../extension/config-provider.ts';
 import type { Logger } from '../logger.ts';
-import { within } from '../task/within.ts';
+import { within } from '../waiting.ts';
 import { Backoff } from './backoff.ts';
 import { Connection } from './connection.ts';
 import { contentHash } from './content-hash.ts';
@@ -10,7 +10,7 @@ import type { FileFollower, SourceOptions } from './followed-source.ts';
 import { Inbox } from './inbox.ts';
 import { mayBePartial, refusalOf, refuseEmpty } from './refusal.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { ConfigStatus, RejectedConfig, ReloadEvent, ServedConfig } from './status.ts';
+import { type ConfigStatus, type RejectedConfig, type ReloadEvent, type ServedConfig, stateOf } from './status.ts';
 
 export type { FileFollower, SourceOptions } from './followed-source.ts';
 
@@ -109,7 +109,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
       version,
       provider: providerName,
       source,
-      state: this.#state(),
+      state: stateOf(this.#serving, this.#error, error),
       watching: watch,
       connected,
       ...(lastContact && { last_contact: lastContact.toISOString() }),
@@ -118,12 +118,6 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
       ...(this.#error && { error: this.#error }),
       draining: draining(),
     };
-  }
-
-  #state(): ConfigStatus['state'] {
-    if (!this.#serving) return 'starting';
-    if (this.#error) return 'rejected';
-    return this.#serving.last_good || this.#connection.error !== undefined ? 'degraded' : 'current';
   }
 
   /** Calls that come while one is under way are answered by it. */

@@ -1,9 +1,9 @@
 import type { Task } from '../a2a.ts';
 import type { Logger } from '../logger.ts';
+import { within } from '../waiting.ts';
 import { agentContext } from './agent-context.ts';
 import { failureDetails } from './failure.ts';
 import type { TaskCaller } from './requests.ts';
-import { within } from './within.ts';
 
 /** How long an agent may take to end what waits elsewhere for a task that was cancelled. */
 const abandonMs = 10_000;

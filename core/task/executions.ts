@@ -4,6 +4,7 @@ import { HectorError } from '../errors.ts';
 import type { Page } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
 import type { Generation } from '../runtime/generation.ts';
+import { within } from '../waiting.ts';
 import { abandon } from './abandon.ts';
 import { EndedRuns } from './ended-runs.ts';
 import { Execution } from './execution.ts';
@@ -17,7 +18,6 @@ import { RecentMap } from './recent-map.ts';
 import type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 import { repeats, SentMessages } from './sent-messages.ts';
 import { graceMs, maxUnsaved, saveMs, taskSettings, unsavedMs } from './settings.ts';
-import { within } from './within.ts';
 
 export type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 

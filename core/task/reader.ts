@@ -48,14 +48,3 @@ export function readerOf(task: Task, kept?: KeptEvents): RestingReader {
     },
   };
 }
-
-/** `promise`, or the signal's reason if that comes first. Leaves no listener behind. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}

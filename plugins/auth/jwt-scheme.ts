@@ -8,6 +8,7 @@ import {
   HectorError,
   milliseconds,
   type Principal,
+  unlessAborted,
 } from '../../core/index.ts';
 import { bearerToken, looksLikeJwt } from './bearer.ts';
 import { remoteKeys } from './jwks.ts';
@@ -91,19 +92,4 @@ function refusal(error: unknown): HectorError {
     return new AuthError(`The token is not valid: ${errorMessage(error)}.`, { cause: error });
   }
   return new HectorError('auth_unavailable', `A token could not be checked: ${errorMessage(error)}.`, { cause: error });
-}
-
-/** Work that others wait for as well goes on; only this caller stops waiting. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-  });
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Resolve } from '../../core/net/address-guard.ts';
 import type { Executions, StartedRun, TaskCaller } from '../../core/task/executions.ts';
 import { readerOf, type TaskReader } from '../../core/task/reader.ts';
+import { within } from '../../core/waiting.ts';
 import type { PushConfigs } from '../a2a/push-configs.ts';
 import type { ProtocolVersion } from '../a2a/version.ts';
 import { Courier } from './courier.ts';
@@ -226,14 +227,4 @@ export class Webhooks implements PushConfigs {
     feed.leave(webhook);
     webhook.stop();
   }
-}
-
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    // setTimeout takes 31 bits.
-    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

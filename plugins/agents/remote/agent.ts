@@ -9,6 +9,7 @@ import {
   milliseconds,
   type Part,
   type Task,
+  unlessAborted,
 } from '../../../core/index.ts';
 import { type Ending, RemoteAnswer } from './answer.ts';
 import { cardSource } from './card.ts';
@@ -17,7 +18,7 @@ import { described, preface, recall, turn } from './conversation.ts';
 import { Exchange } from './exchange.ts';
 import { excerpt, failure, RemoteFailure, type RemoteFailureKind } from './failure.ts';
 import type { RemoteAgentOptions } from './options.ts';
-import { settledWithin, unlessAborted } from './pause.ts';
+import { settledWithin } from './pause.ts';
 import { sendRequest } from './wire.ts';
 
 /** How long work over there is still cancelled for when the agent itself is disposed of. */

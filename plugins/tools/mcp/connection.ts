@@ -1,7 +1,7 @@
 import { Client, SSEClientTransport, SseError, type Transport } from '@modelcontextprotocol/client';
 import type { Logger } from '../../../core/index.ts';
+import { unlessAborted } from '../../../core/index.ts';
 import { type BoundedFetch, boundedFetch } from './bounded-fetch.ts';
-import { unlessAborted } from './deadline.ts';
 import { HttpTransport } from './http-transport.ts';
 import { ProcessTransport } from './process-transport.ts';
 import type { HttpTarget, HttpTransportName, Target } from './target.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HectorError, type Logger, type ToolProgress } from '../../../core/index.ts';
+import { HectorError, type Logger, type ToolProgress, unlessAborted } from '../../../core/index.ts';
 import { Connection, noDeadlineMs } from './connection.ts';
-import { deadline, unlessAborted } from './deadline.ts';
+import { deadline } from './deadline.ts';
 import { asItIs, type Listing, listTools } from './listing.ts';
 import type { Target } from './target.ts';
 import { isBrokenOff, isClosed, isRefusal, isSessionGone, isSilence, troubleOf } from './trouble.ts';
