@@ -10,9 +10,11 @@ import { ConfigWatcher, type SourceOptions } from '../core/config/watcher.ts';
 import { type Logger, silentLogger } from '../core/logger.ts';
 import type { Registry } from '../core/plugin/registry.ts';
 import type { Generation } from '../core/runtime/generation.ts';
+import { Housekeeping } from '../core/runtime/housekeeping.ts';
 import { ResourcePool } from '../core/runtime/resource-pool.ts';
 import { Runtime } from '../core/runtime/runtime.ts';
 import { Executions } from '../core/task/executions.ts';
+import { Recovery } from '../core/task/recovery.ts';
 import { createApp } from './app.ts';
 import { build, tryOut } from './build.ts';
 import { configRoutes } from './config-api/routes.ts';
@@ -97,11 +99,18 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     abortMs,
     maxDraining,
     logger,
+    onSwap: (next) => housekeeping.follow(next),
     onExpired: () => metrics.expired(),
   });
+  const housekeeping = new Housekeeping({ logger });
   const metrics = createMetrics({ status: () => watcher?.status(), runtime });
   let registry: Registry | undefined;
   const executions: Executions = new Executions({ logger, onStarted: (run) => push.started(run) });
+  const recovery = new Recovery({
+    executions,
+    lease: (holder) => (runtime.current ? runtime.lease(holder) : undefined),
+    logger,
+  });
   const push = new Webhooks({ tasks: executions, logger });
   let started: HectorConfig | undefined;
   let announcing: Announcing | undefined;
@@ -149,10 +158,12 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     started = initial;
     const server = await listen(initial.server, app.callback(), logger);
     const port = portOf(server);
+    recovery.start();
     if (watcher) announcing = source?.announce?.(watcher.status());
     const { host } = initial.server;
 
     const leave = async () => {
+      await Promise.all([housekeeping[Symbol.asyncDispose](), recovery[Symbol.asyncDispose]()]);
       await announcing?.[Symbol.asyncDispose]();
       await watcher?.[Symbol.asyncDispose]();
     };
@@ -180,6 +191,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     };
   } catch (error) {
     await watcher?.[Symbol.asyncDispose]();
+    await Promise.all([housekeeping[Symbol.asyncDispose](), recovery[Symbol.asyncDispose]()]);
     await runtime.close(0);
     throw error;
   }

@@ -1,6 +1,7 @@
 import type { Pace } from '../pace.ts';
 import type { Plugin } from '../plugin/definition.ts';
 import { deepFreeze, hashOf } from './canonical.ts';
+import { checkCheckpoint } from './checkpoint.ts';
 import { type ConfigFile, type FileHashes, hashFiles } from './config-files.ts';
 import type { Environment } from './environment.ts';
 import { Findings } from './findings.ts';
@@ -61,6 +62,7 @@ export async function loadRest(tree: ConfigTree, options: RestOptions): Promise<
   const { uses, files: named } = inspect(tree, compiled.rest, { findings, secrets, folderOf });
   const optionFiles = await hashFiles(named, files, hashes);
   checkStorage(tree, findings);
+  checkCheckpoint(tree, findings);
   deepFreeze(tree.root);
   return { ...loaded, hash: hashOf([tree.root, optionFiles]), uses, optionFiles };
 }

@@ -2,12 +2,35 @@ import type { Artifact, Message, Part, Task } from '../a2a.ts';
 import type { Logger } from '../logger.ts';
 import type { ChatMessage, Usage } from '../message.ts';
 import type { Principal } from './auth-scheme.ts';
+import type { RecentMessages } from './storage-backend.ts';
 import type { Tool } from './toolset.ts';
 
 /** The conversation that a message belongs to: that of its caller, with this agent, in this context. */
 export interface Session {
   history(): Promise<readonly ChatMessage[]>;
+  /** The last messages, at most `limit`; of those before the one numbered `before`. Absent: the history is read as a whole. */
+  recent?(limit: number, before?: number): Promise<RecentMessages>;
+  /** Part of the conversation for this run at once, and for others when the task has ended. */
   append(messages: readonly ChatMessage[]): Promise<void>;
+}
+
+/**
+ * When a checkpoint is due: before a model is asked, after the tools that it called have answered, or because of a single
+ * call. The configuration chooses among the first two; what concerns a call is always kept, or it could be made twice.
+ */
+export type CheckpointMoment = 'before_llm' | 'after_tools' | 'tool_call';
+
+/** Where a run can be continued by another process, should this one end. */
+export interface Checkpoint {
+  /** What the run that this one continues has saved last. `undefined`: nothing, so the work begins. */
+  readonly restored: unknown;
+  /**
+   * Resolves when it is in the database, at once where this moment is not to be kept. `state` is JSON, and is read when it is
+   * written: it must not change afterwards. What the task has been told so far belongs to it.
+   */
+  save(state: unknown, moment: CheckpointMoment): Promise<void>;
+  /** For a part of the work: another agent, a step. It is kept apart from all others, under its key. */
+  at(key: string): Checkpoint;
 }
 
 export interface AgentContext {
@@ -27,6 +50,8 @@ export interface AgentContext {
   readonly tools: readonly Tool[];
   /** Through how many agents of this Hector the work came here: 0 for the one that the caller asked. */
   readonly depth: number;
+  /** Absent where nothing would continue the run. */
+  readonly checkpoint?: Checkpoint | undefined;
   /** Whether somebody reads along: without, an agent may produce its answer in one piece. */
   readonly streaming: boolean;
   readonly logger: Logger;
@@ -48,6 +73,8 @@ export interface Handover {
   readonly tools?: readonly Tool[];
   readonly streaming?: boolean;
   readonly signal?: AbortSignal;
+  /** A part of the agent's own; default: none. */
+  readonly checkpoint?: Checkpoint | undefined;
 }
 
 export type AgentEvent =
@@ -68,6 +95,11 @@ export type AgentEvent =
  * An instance serves many messages at once.
  */
 export interface Agent extends Partial<AsyncDisposable> {
+  /**
+   * A run that ended with its process can be given to it again, with what it has saved in `context.checkpoint`; without, such a
+   * task fails.
+   */
+  readonly resumable?: boolean;
   run(message: Message, context: AgentContext): AsyncIterable<AgentEvent>;
   /** A task that waited for its caller has been cancelled: what waits elsewhere because of it can end as well. */
   abandon?(task: Task, context: AgentContext): Promise<void>;

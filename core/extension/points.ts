@@ -30,6 +30,11 @@ export interface DocumentStoreContext extends ExtensionContext {
   readonly settings: DocumentStoreSettings;
 }
 
+export interface StorageContext extends ExtensionContext {
+  /** `false`: the schema is left as it is, whatever it is. */
+  readonly migrate?: boolean;
+}
+
 /** What an agent may ask for, by the names that its options refer to. Asking for any other name throws. */
 export interface AgentDependencies {
   llm(name: string): LlmProvider;
@@ -49,7 +54,7 @@ export interface AgentDependencies {
 export interface ExtensionPoints {
   config: { instance: ConfigProvider; context: ExtensionContext };
   llm: { instance: LlmProvider; context: ExtensionContext };
-  storage: { instance: StorageBackend; context: ExtensionContext };
+  storage: { instance: StorageBackend; context: StorageContext };
   auth: { instance: AuthScheme; context: ExtensionContext };
   toolset: { instance: Toolset; context: ToolsetContext };
   document_store: { instance: DocumentStore; context: DocumentStoreContext };

@@ -29,6 +29,8 @@ export type ToolResult = string | readonly (TextPart | FilePart)[] | object | nu
 export interface Tool extends ToolDefinition {
   /** A call that succeeds ends the agent's run: the model is not asked again. */
   readonly final?: boolean;
+  /** A call that may have been made already can be made again: it reads, or sets what is then as it was. */
+  readonly idempotent?: boolean;
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolResult> | ToolResult;
 }
 

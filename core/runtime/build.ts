@@ -15,6 +15,7 @@ import { type Parts, partsOf, type Section } from './parts.ts';
 import { ResourcePool } from './resource-pool.ts';
 import { Scope } from './scope.ts';
 import { buildSection } from './section.ts';
+import { warnOfStorage } from './storage-warnings.ts';
 import { Toolsets } from './toolsets.ts';
 
 export interface BuildOptions {
@@ -48,6 +49,10 @@ export async function buildGeneration(id: number, snapshot: Snapshot, options: B
   const construction = new Construction({ snapshot, report, instances, logger });
   try {
     const { contents, parts } = await build(construction, previous && partsOf.get(previous));
+    // What was told once need not be told again while it stays as it is.
+    const { storage, databases } = previous?.contents.config ?? {};
+    const { config } = contents;
+    if (storage !== config.storage || databases !== config.databases) warnOfStorage(contents, report);
     const generation = new Generation(id, contents, scope);
     partsOf.set(generation, parts);
     return generation;
@@ -64,17 +69,22 @@ export interface OpenedStorage extends AsyncDisposable {
   readonly backend: StorageBackend;
 }
 
+export interface OpenStorageOptions extends Pick<BuildOptions, 'logger' | 'onWarning' | 'createMs'> {
+  /** `false`: its schema is left as it is, and only `schema` need work. */
+  readonly migrate?: boolean;
+}
+
 /** What keeps the tasks, or the conversations, and nothing else of the snapshot. What can never work throws one `ConfigError`. */
 export async function openStorage(
   snapshot: Snapshot,
   what: 'tasks' | 'sessions',
-  { logger, onWarning, createMs = 60_000 }: Pick<BuildOptions, 'logger' | 'onWarning' | 'createMs'>,
+  { logger, onWarning, createMs = 60_000, migrate = true }: OpenStorageOptions,
 ): Promise<OpenedStorage> {
   const holdings = new Holdings(new ResourcePool());
   const report = new BuildReport(snapshot, onWarning);
   const instances = new Instances(holdings, logger, { createMs, disposeMs });
   const construction = new Construction({ snapshot, report, instances, logger });
-  const storage = await buildStorage(construction, what);
+  const storage = await buildStorage(construction, what, migrate);
   const failure = report.failure();
   report.end();
   if (!storage || failure) {
@@ -192,6 +202,7 @@ async function buildAuthSchemes(construction: Construction): Promise<ReadonlyMap
 async function buildStorage(
   construction: Construction,
   what: 'tasks' | 'sessions',
+  migrate = true,
 ): Promise<Instance<'storage'> | undefined> {
   const { snapshot, report, instances } = construction;
   const { storage, databases } = snapshot.config;
@@ -206,7 +217,7 @@ async function buildStorage(
         place: `databases.${name}`,
         options: database,
         madeFrom: construction.files(['databases'], name),
-        context: () => construction.context(name, path),
+        context: () => ({ ...construction.context(name, path), ...(!migrate && { migrate }) }),
       }),
     );
   }

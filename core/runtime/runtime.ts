@@ -12,6 +12,8 @@ export interface RuntimeOptions<S> {
   /** Generations that may drain at once; over that the oldest is told to end. */
   readonly maxDraining: number;
   readonly logger: Logger;
+  /** A generation serves from now on. What it replaces is not retired yet, so that a lease can be handed on. */
+  onSwap?(generation: Generation): void;
   /** A generation was told to end because too many drain at once. */
   onExpired?(generation: Generation): void;
 }
@@ -62,6 +64,7 @@ export class Runtime<S> {
     const next = await this.#options.build(this.#nextId++, snapshot);
     const previous = this.#current;
     this.#current = next;
+    this.#options.onSwap?.(next);
     if (previous) this.#retire(previous, this.#options.drainMs(previous));
     return next;
   }

@@ -4,6 +4,7 @@ import { within } from '../waiting.ts';
 import { agentContext } from './agent-context.ts';
 import { failureDetails } from './failure.ts';
 import type { TaskCaller } from './requests.ts';
+import { RunSessions } from './run-sessions.ts';
 
 /** How long an agent may take to end what waits elsewhere for a task that was cancelled. */
 const abandonMs = 10_000;
@@ -15,6 +16,7 @@ export function abandon(task: Task, { owner, agent: name, lease }: TaskCaller, l
   if (!agent?.abandon) return;
   const own = lease.extend(`cancelled task ${task.id}`);
   const deadline = new AbortController();
+  const conversations = new RunSessions({ owner, contextId: task.contextId, store: () => sessions.sessions });
   const context = agentContext({
     agent: name,
     task,
@@ -28,10 +30,13 @@ export function abandon(task: Task, { owner, agent: name, lease }: TaskCaller, l
     logger,
     config,
     tasksOf: async () => [],
-    sessions: () => sessions.sessions,
+    sessions: conversations,
   });
   const details = (error: unknown) => ({ task: task.id, agent: name, ...failureDetails(error, secrets) });
-  const abandoning = (async () => agent.abandon?.(task, context))();
+  const abandoning = (async () => {
+    await agent.abandon?.(task, context);
+    for (const { key, messages } of conversations.appends) await sessions.sessions.append(key, messages);
+  })();
   within(abandonMs, abandoning)
     .catch((error: unknown) =>
       logger.warn(details(error), 'what waits elsewhere for a cancelled task could not be ended'),

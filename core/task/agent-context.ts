@@ -1,12 +1,12 @@
 import type { Message, Task } from '../a2a.ts';
 import type { HectorConfig } from '../config/language/hector.ts';
 import { HectorError } from '../errors.ts';
-import type { AgentContext, Handover, Session } from '../extension/agent.ts';
+import type { AgentContext, Checkpoint, Handover } from '../extension/agent.ts';
 import type { Principal } from '../extension/auth-scheme.ts';
-import type { SessionStore } from '../extension/storage-backend.ts';
 import type { Tool } from '../extension/toolset.ts';
 import type { Logger } from '../logger.ts';
 import type { ChatMessage } from '../message.ts';
+import { broughtAlong, type RunSessions } from './run-sessions.ts';
 
 export interface AgentContextOptions {
   readonly agent: string;
@@ -21,9 +21,10 @@ export interface AgentContextOptions {
   readonly names: Readonly<Record<string, string>>;
   readonly logger: Logger;
   readonly config: HectorConfig;
+  readonly checkpoint?: Checkpoint | undefined;
   tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
-  /** Throws when the task is over. */
-  sessions(agent: string): SessionStore;
+  /** Of this run. */
+  readonly sessions: RunSessions;
 }
 
 const noTools: readonly Tool[] = [];
@@ -31,17 +32,22 @@ const noTools: readonly Tool[] = [];
 /** What the agent that was asked is given, and what those are given that work for it. */
 export function agentContext(options: AgentContextOptions): AgentContext {
   const { agent, history, streaming, signal } = options;
-  const session = history ? broughtAlong(history) : kept(agent, options);
-  return contextOf(agent, { session, tools: noTools, streaming, signal, depth: 0 }, options);
+  const session = history ? broughtAlong(history) : options.sessions.of(agent);
+  return contextOf(
+    agent,
+    { session, tools: noTools, streaming, signal, depth: 0, checkpoint: options.checkpoint },
+    options,
+  );
 }
 
-interface Place extends Required<Handover> {
+interface Place extends Required<Omit<Handover, 'checkpoint'>> {
   readonly depth: number;
+  readonly checkpoint: Checkpoint | undefined;
 }
 
 function contextOf(agent: string, place: Place, options: AgentContextOptions): AgentContext {
   const { task, principal, accepts, extensions, config } = options;
-  const { session, tools, streaming, signal, depth } = place;
+  const { session, tools, streaming, signal, depth, checkpoint } = place;
   let logger: Logger | undefined;
   return {
     agent,
@@ -54,6 +60,7 @@ function contextOf(agent: string, place: Place, options: AgentContextOptions): A
     extensions,
     tools,
     depth,
+    checkpoint,
     streaming,
     signal,
     // Own and enumerable, so that a copy of the context has it too; made when first asked for, because most agents do not.
@@ -72,25 +79,14 @@ function contextOf(agent: string, place: Place, options: AgentContextOptions): A
           `The agent "${agent}" cannot hand work to "${name}": ${most} agents have handed it on already (server.limits.max_agent_depth).`,
         );
       }
-      const inherited = { session: kept(name, options), tools: noTools, streaming, signal };
+      const inherited = {
+        session: options.sessions.of(name),
+        tools: noTools,
+        streaming,
+        signal,
+        checkpoint: undefined,
+      };
       return contextOf(name, { ...inherited, ...given, depth: depth + 1 }, options);
     },
-  };
-}
-
-function kept(agent: string, { principal, task, sessions }: AgentContextOptions): Session {
-  const key = { owner: principal.subject, agent, contextId: task.contextId };
-  return {
-    history: async () => sessions(agent).history(key),
-    append: async (messages) => sessions(agent).append(key, messages),
-  };
-}
-
-/** Lasts as long as the run. */
-function broughtAlong(history: readonly ChatMessage[]): Session {
-  const messages = [...history];
-  return {
-    history: async () => [...messages],
-    append: async (more) => void messages.push(...more),
   };
 }

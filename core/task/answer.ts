@@ -4,6 +4,8 @@ export interface AnswerOptions {
   /** How long a piece may wait for others to join it, and how many may join. */
   readonly coalesceMs: number;
   readonly coalesceMax: number;
+  /** Some of it was written already, by the run that this one continues. */
+  readonly begun?: boolean;
   /** Takes text that continues what was written before; `first` and `last` mark the ends of the whole. */
   readonly write: (text: string, first: boolean, last: boolean) => void;
 }
@@ -24,6 +26,7 @@ export class Answer {
 
   constructor(options: AnswerOptions) {
     this.#options = options;
+    this.#begun = options.begun ?? false;
   }
 
   add(delta: string): void {

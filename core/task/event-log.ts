@@ -26,6 +26,8 @@ export class EventLog {
   /** The last event, from when it is decided until the readers may learn of it. */
   #conclusion: Entry | undefined;
   #over = false;
+  /** What those who wait for the conclusion learn instead. */
+  failure: Error | undefined;
 
   constructor(source: TaskSource, run: string, keep: KeepLimits) {
     this.#source = source;
@@ -60,9 +62,10 @@ export class EventLog {
     this.#conclusion = this.kept.entry(event, bytes, false);
   }
 
-  /** Readers get what they have not read yet, and then end. */
-  end(): void {
-    if (this.#conclusion) this.kept.append(this.#conclusion);
+  /** Readers get what they have not read yet, and then end. `failure`: instead of the conclusion they learn why there is none. */
+  end(failure?: Error): void {
+    this.failure = failure;
+    if (this.#conclusion && !failure) this.kept.append(this.#conclusion);
     this.#over = true;
     for (const cursor of this.#cursors) cursor.finish();
     this.#cursors.clear();
@@ -101,8 +104,12 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
   #finished = false;
   #left = false;
   #waiting:
-    | { readonly promise: Promise<unknown>; readonly resolve: (result: IteratorResult<TaskEvent, undefined>) => void }
+    | {
+        readonly promise: Promise<unknown>;
+        readonly resolve: (result: IteratorResult<TaskEvent, undefined> | Promise<never>) => void;
+      }
     | undefined;
+  #failure: Error | undefined;
   #signal: AbortSignal | undefined;
 
   /** `first` is read before what follows `place`. */
@@ -128,8 +135,8 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
   next(): Promise<IteratorResult<TaskEvent, undefined>> {
     if (this.#waiting) return this.#waiting.promise.then(() => this.next());
     const result = this.#read();
-    if (result) return Promise.resolve(result);
-    let resolve: (result: IteratorResult<TaskEvent, undefined>) => void = () => {};
+    if (result) return this.#failed() ?? Promise.resolve(result);
+    let resolve: (result: IteratorResult<TaskEvent, undefined> | Promise<never>) => void = () => {};
     const promise = new Promise<IteratorResult<TaskEvent, undefined>>((settle) => {
       resolve = settle;
     });
@@ -164,7 +171,14 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
     if (!result) return;
     const { resolve } = this.#waiting;
     this.#waiting = undefined;
-    resolve(result);
+    resolve(this.#failed() ?? result);
+  }
+
+  /** Told once. */
+  #failed(): Promise<never> | undefined {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    return failure && Promise.reject(failure);
   }
 
   #read(): IteratorResult<TaskEvent, undefined> | undefined {
@@ -172,6 +186,7 @@ export class Cursor implements AsyncIterableIterator<TaskEvent, undefined> {
     const event = this.#take();
     if (event) return { done: false, value: event };
     if (!this.#finished) return undefined;
+    this.#failure = this.#log.failure;
     this.#close();
     return done;
   }

@@ -3,7 +3,15 @@ import type { Principal } from '../extension/auth-scheme.ts';
 import type { Logger } from '../logger.ts';
 import type { ChatMessage } from '../message.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
+import type { SavedRun } from './checkpoints.ts';
 import type { Execution } from './execution.ts';
+import type { Journal } from './journal.ts';
+
+export interface ClaimedStart {
+  readonly run: string;
+  readonly saved: SavedRun;
+  readonly answers: boolean;
+}
 
 export interface ExecutionOptions {
   /** The execution's own: it releases it. */
@@ -25,6 +33,14 @@ export interface ExecutionOptions {
   tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
   /** What must be over before the task is written to the store: the writing of an earlier run. */
   readonly after?: Promise<unknown> | undefined;
+  /** Where the run is written down while it is at work; absent: nowhere. */
+  readonly journal?: Journal | undefined;
+  /** Of the stored task that it goes on from; 0: there is none yet. Undefined: nobody knows, so only the end is written. */
+  readonly version?: number | undefined;
+  /** Of the last batch of changes of the stored task. */
+  readonly sequence?: number | undefined;
+  /** It continues a run whose process has ended. */
+  readonly claimed?: ClaimedStart | undefined;
   readonly logger: Logger;
   readonly observer: ExecutionObserver;
 }

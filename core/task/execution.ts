@@ -1,27 +1,25 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Part, Task, TaskState } from '../a2a.ts';
-import { HectorError } from '../errors.ts';
-import type { AgentEvent } from '../extension/agent.ts';
+import type { Task } from '../a2a.ts';
+import { errorCode, HectorError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { Usage } from '../message.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
-import { unlessAborted } from '../waiting.ts';
+import { unlessAborted, within } from '../waiting.ts';
 import { agentContext } from './agent-context.ts';
-import { checkedSize } from './agent-protocol.ts';
+import { AgentRun } from './agent-run.ts';
 import type { ExecutionOptions } from './execution-options.ts';
-import { failureDetails, failureSentence, isInternal } from './failure.ts';
+import { failureDetails } from './failure.ts';
 import type { KeptEvents } from './kept-events.ts';
+import { lostTask } from './lost-task.ts';
 import type { TaskReader } from './reader.ts';
 import { TaskRecord } from './record.ts';
-import { type Save, saveTask } from './save.ts';
-import { eventsPerTurn, graceMs, lingerMs, maxTaskBytes, saveMs, taskSettings } from './settings.ts';
+import { RunStorage } from './run-storage.ts';
+import { type Save, save } from './save.ts';
+import { lingerMs, saveMs, taskSettings } from './settings.ts';
 import { taskSize } from './size.ts';
-import { sumOf } from './usage.ts';
 
-/** What a run comes to. Decided once: by the agent, or for it. */
-interface Outcome {
-  readonly state: TaskState;
-  readonly parts?: readonly Part[];
+/** What a run comes to that does not end its task: another process is to go on with it, or does so already. */
+interface Departure {
+  readonly reason: Error;
+  readonly handOver: boolean;
 }
 
 /**
@@ -30,8 +28,8 @@ interface Outcome {
  * An execution ends within `graceMs` of being told to, whatever its agent does. An agent that does not end by then is
  * abandoned: nothing it yields is read any more. Its generation stays leased until it does end, at most `lingerMs`.
  *
- * The end of a task is written to the store before the readers learn of it, so that who has seen it can rely on it; but a
- * store that fails or does not answer within `saveMs` delays nothing further.
+ * The end of a task is written to the store before the readers learn of it, so that who has seen it can rely on it. Where
+ * the store does not take it within `saveMs`, they learn that instead, unless `storage.on_error` says that the work goes on.
  */
 export class Execution {
   readonly owner: string;
@@ -41,32 +39,48 @@ export class Execution {
   readonly #options: ExecutionOptions;
   readonly #logger: Logger;
   readonly #record: TaskRecord;
-  readonly #abort = new AbortController();
   readonly #settled: Promise<Task>;
-  #settle: (task: Task) => void = () => {};
-  #events: AsyncIterator<AgentEvent> | undefined;
-  #usage: Usage | undefined;
-  #bytes: number;
-  #outcome: Outcome | undefined;
-  #grace: NodeJS.Timeout | undefined;
+  #settle: (task: Task | Promise<never>) => void = () => {};
+  readonly #run: AgentRun;
+  readonly #storage: RunStorage;
+  #departure: Departure | undefined;
+  #failure: Error | undefined;
   #concluding: Promise<void> | undefined;
   #save: Save | undefined;
   #linger: NodeJS.Timeout | undefined;
   #released = false;
 
   constructor(options: ExecutionOptions) {
-    const { lease, agent, principal, message, task } = options;
+    const { lease, agent, principal, message, task, claimed } = options;
     this.owner = principal.subject;
     this.agent = agent;
     this.messageId = message.messageId;
     this.#lease = lease;
     this.#options = options;
     this.#logger = options.logger;
-    this.#record = new TaskRecord(task, taskSettings(lease.generation.contents.config));
-    this.#bytes = taskSize(task);
+    const { contents } = lease.generation;
+    this.#record = new TaskRecord(
+      task,
+      taskSettings(contents.config),
+      claimed && { run: claimed.run, ...claimed.saved },
+    );
+    this.#run = new AgentRun({
+      agent,
+      record: this.#record,
+      bytes: taskSize(task),
+      secrets: contents.secrets,
+      logger: options.logger,
+      names: this.#names,
+      onAbandoned: () => {
+        this.#lingerOn();
+        void this.#conclude();
+      },
+    });
     this.#settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
+    this.#settled.catch(() => undefined);
+    this.#storage = this.#openStorage();
   }
 
   get id(): string {
@@ -91,11 +105,6 @@ export class Execution {
     return this.#record.kept;
   }
 
-  /** What the models have cost so far, where the agent says so. */
-  get usage(): Usage | undefined {
-    return this.#usage;
-  }
-
   /** Whether `task` is the last this execution makes of it, though its readers may not have learnt of it yet. */
   get concluded(): boolean {
     return this.#concluding !== undefined;
@@ -103,6 +112,16 @@ export class Execution {
 
   get released(): boolean {
     return this.#released;
+  }
+
+  /** Why its readers have not learnt how it has ended: what it has come to is in this process only. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Resolves when every process that uses the database can know of the task. */
+  recorded(): Promise<void> {
+    return this.#storage.recorded();
   }
 
   /** Settles when nothing is being written to the store any more. */
@@ -116,147 +135,67 @@ export class Execution {
 
   /** `attached`: the events are read from now on, even if the reader asks for them later. */
   reader(attached: boolean): TaskReader {
-    const usage = () => this.#usage;
+    const usage = () => this.#run.usage;
     return {
       task: this.task,
       get usage() {
         return usage();
       },
       events: this.#record.events(attached),
+      recorded: () => this.recorded(),
       settled: (signal) => this.settled(signal),
     };
   }
 
   /** To be called once. */
   start(): void {
+    this.#record.rewind();
     this.#record.working();
-    void this.#run();
+    void this.#work();
+  }
+
+  /** It was not started, and will not be. */
+  discard(): void {
+    this.#run.over();
+    this.#storage.giveUp();
+    this.#options.observer.ended(this, true);
+    this.#release();
   }
 
   cancel(): void {
-    this.#stop(new HectorError('canceled', 'The task was cancelled by its caller.'), { state: 'TASK_STATE_CANCELED' });
+    this.#run.stop(new HectorError('canceled', 'The task was cancelled by its caller.'), {
+      state: 'TASK_STATE_CANCELED',
+    });
   }
 
   /** Ends the task as failed, for a reason that its caller may know. */
   fail(reason: unknown): void {
-    const { secrets } = this.generation.contents;
-    this.#stop(reason, {
-      state: 'TASK_STATE_FAILED',
-      parts: [{ text: failureSentence(reason, this.agent.name, secrets) }],
-    });
+    this.#run.fail(reason);
   }
 
-  /** Does not wait for an agent that was abandoned any longer. */
+  /** Leaves the work to another process, where it can be continued; else ends the task as failed, for `reason`. */
+  leave(reason: HectorError): void {
+    if (!this.#storage.canBeHandedOver) this.fail(reason);
+    else this.#depart({ reason, handOver: true });
+  }
+
+  /** Does not wait for an agent that was abandoned any longer, nor for the store. */
   letGo(): void {
+    this.#save?.stop();
     this.#release();
   }
 
-  #stop(reason: unknown, outcome: Outcome): void {
-    if (this.#outcome) return;
-    this.#decide(outcome);
-    this.#abort.abort(reason);
+  #depart(departure: Departure): void {
+    if (this.#run.outcome) return;
+    this.#departure = departure;
+    this.#run.stop(departure.reason, { state: 'TASK_STATE_FAILED', parts: [{ text: departure.reason.message }] });
   }
 
-  /** The agent has `graceMs` to come to its own end. */
-  #decide(outcome: Outcome): void {
-    this.#outcome = outcome;
-    this.#grace = setTimeout(() => this.#abandon(), graceMs);
-  }
-
-  async #run(): Promise<void> {
-    try {
-      const events = this.agent.agent.run(this.#options.message, this.#context())[Symbol.asyncIterator]();
-      this.#events = events;
-      for (let taken = 1; ; taken++) {
-        const { done, value } = await events.next();
-        if (done) break;
-        // An agent that never waits for anything must not keep everything else waiting.
-        if (taken % eventsPerTurn === 0) await nextTurn();
-        if (this.#outcome) {
-          await events.return?.();
-          break;
-        }
-        this.#take(value);
-      }
-      this.#outcome ??= { state: 'TASK_STATE_COMPLETED' };
-    } catch (error) {
-      this.#failed(error);
-    }
+  async #work(): Promise<void> {
+    await this.#run.work(this.#options.message, this.#context());
     await this.#conclude();
     await this.#save?.over;
     this.#release();
-  }
-
-  #take(event: AgentEvent): void {
-    try {
-      const bytes = checkedSize(event, this.agent.name);
-      if (!this.#count(bytes)) return;
-      switch (event.type) {
-        case 'text':
-          if (event.delta !== '') this.#record.text(event.delta);
-          return;
-        case 'artifact': {
-          const { artifact, append = false } = event;
-          this.#record.artifact({ ...artifact, parts: [...artifact.parts] }, append, bytes);
-          return;
-        }
-        case 'status': {
-          const { parts, extensions = [] } = event;
-          this.#record.working({ parts: [...parts], ...(extensions.length > 0 && { extensions }) }, bytes);
-          return;
-        }
-        case 'usage':
-          this.#usage = sumOf(this.#usage, event.usage);
-          return;
-        case 'input_required':
-          this.#decide({ state: 'TASK_STATE_INPUT_REQUIRED', parts: event.parts });
-          return;
-        case 'auth_required':
-          this.#decide({ state: 'TASK_STATE_AUTH_REQUIRED', parts: event.parts });
-      }
-    } catch (error) {
-      this.#logger.warn(
-        { ...this.#names, ...failureDetails(error, this.generation.contents.secrets) },
-        'the agent failed',
-      );
-      this.fail(error);
-    }
-  }
-
-  /** Whether there is room for so many bytes more; the task fails if there is not. */
-  #count(bytes: number): boolean {
-    this.#bytes += bytes;
-    if (this.#bytes <= maxTaskBytes) return true;
-    this.fail(
-      new HectorError(
-        'answer_too_large',
-        `The answer of the agent "${this.agent.name}" is larger than a task may be (${maxTaskBytes / 1024 ** 2} MiB).`,
-      ),
-    );
-    return false;
-  }
-
-  #failed(error: unknown): void {
-    const { secrets } = this.generation.contents;
-    if (this.#outcome) {
-      this.#logger.debug(
-        { ...this.#names, ...failureDetails(error, secrets) },
-        'the agent ended with an error after it was told to end',
-      );
-      return;
-    }
-    const details = { ...this.#names, ...failureDetails(error, secrets) };
-    if (isInternal(error)) this.#logger.error(details, 'the agent failed');
-    else this.#logger.warn(details, 'the agent failed');
-    this.#outcome = { state: 'TASK_STATE_FAILED', parts: [{ text: failureSentence(error, this.agent.name, secrets) }] };
-  }
-
-  #abandon(): void {
-    this.#logger.warn(this.#names, 'the agent did not end when it was told to and is no longer listened to');
-    // Not awaited: a generator that is busy answers when it is done, which may be never.
-    (async () => this.#events?.return?.())().catch((error: unknown) => this.#failed(error));
-    this.#lingerOn();
-    void this.#conclude();
   }
 
   #lingerOn(): void {
@@ -281,32 +220,100 @@ export class Execution {
   }
 
   async #end(): Promise<void> {
-    clearTimeout(this.#grace);
-    const { state, parts } = this.#outcome ?? { state: 'TASK_STATE_FAILED' };
+    this.#run.over();
+    if (this.#departure && (await this.#departed(this.#departure))) return;
+    const { state, parts } = this.#run.outcome ?? { state: 'TASK_STATE_FAILED' };
     const task = this.#record.conclude(state, parts);
     this.#save = this.#saving(task);
     const stored = await this.#save.inTime;
-    this.#options.observer.ended(this, stored);
-    this.#record.publish();
-    this.#settle(task);
+    this.#failure = stored ? undefined : this.#untold(this.#save.failure);
+    this.#options.observer.ended(this, stored || errorCode(this.#failure) === 'task_lost');
+    if (this.#failure) this.#withhold(this.#failure);
+    else {
+      this.#record.publish();
+      this.#settle(task);
+    }
+  }
+
+  /** Whether it is another process's task now. */
+  async #departed({ reason, handOver }: Departure): Promise<boolean> {
+    if (handOver) {
+      try {
+        if (!(await within(saveMs, this.#storage.handOver()))) return false;
+      } catch (error) {
+        this.#logger.error(this.#details(error), 'a task could not be left to another process');
+        return false;
+      }
+    } else this.#storage.giveUp();
+    this.#failure = reason;
+    this.#options.observer.ended(this, true);
+    this.#withhold(reason);
+    return true;
+  }
+
+  #withhold(failure: Error): void {
+    this.#record.withhold(failure);
+    this.#settle(Promise.reject(failure));
+  }
+
+  /** What the readers learn of a task whose end is not in the store: nothing, where work goes on without. */
+  #untold(failure: unknown): Error | undefined {
+    const { storage } = this.generation.contents.config;
+    if (errorCode(failure) === 'task_lost') return failure as Error;
+    if (storage.on_error === 'degrade') return undefined;
+    return new HectorError(
+      'storage_unavailable',
+      `The end of the task ${this.id} could not be stored. Ask for the task again in a moment.`,
+      { cause: failure },
+    );
   }
 
   #saving(task: Task): Save {
-    const { tasks, secrets } = this.generation.contents;
-    return saveTask({
-      store: tasks.tasks,
-      task: { task, owner: this.owner, agent: this.agent.name },
+    return save({
+      write: () => this.#storage.end(task),
       after: this.#options.after,
-      onFailed: (error) =>
-        this.#logger.error(
-          { ...this.#names, ...failureDetails(error, secrets) },
-          'the store did not take a task; it is kept in memory for a while',
-        ),
-      onLate: () => {
-        this.#logger.error({ ...this.#names, waitedMs: saveMs }, 'the store has not taken a task in time');
+      onFailed: (error) => {
+        this.#storage.giveUp();
+        this.#logger.error(this.#details(error), 'the store did not take a task; it is kept in memory for a while');
+      },
+      onLate: (error) => {
+        const details = error === undefined ? this.#names : this.#details(error);
+        this.#logger.error({ ...details, waitedMs: saveMs }, 'the store has not taken a task in time');
         this.#lingerOn();
       },
       onStoredLate: () => this.#options.observer.stored(this),
+    });
+  }
+
+  #openStorage(): RunStorage {
+    const { principal, message, accepts = [], extensions, requestId, task, version, claimed, history } = this.#options;
+    const { subject, scopes, claims } = principal;
+    return new RunStorage({
+      id: this.id,
+      owner: this.owner,
+      agent: this.agent.name,
+      contents: this.generation.contents,
+      record: this.#record,
+      request: {
+        message,
+        principal: { subject, scopes, claims },
+        accepts,
+        extensions: [...(extensions ?? [])],
+        answers: claimed?.answers ?? task.history.length > 1,
+        ...(requestId !== undefined && { requestId }),
+      },
+      resumable: this.agent.agent.resumable === true,
+      // A conversation that the caller brings along goes with its caller.
+      journal: history ? undefined : this.#options.journal,
+      version: history ? undefined : version,
+      sequence: this.#options.sequence ?? 0,
+      claimed: claimed?.saved,
+      logger: this.#logger,
+      names: this.#names,
+      released: () => this.#released,
+      onLost: () => this.#depart({ reason: lostTask(this.id), handOver: false }),
+      onFailed: (error) => this.fail(error),
+      onCancel: () => this.cancel(),
     });
   }
 
@@ -321,18 +328,17 @@ export class Execution {
       extensions: extensions ?? new Set(),
       history,
       tasksOf,
-      signal: this.#abort.signal,
+      signal: this.#run.signal,
       names: this.#names,
       logger: this.#logger,
       config: this.generation.contents.config,
-      sessions: (agent) => {
-        if (!this.#released) return this.generation.contents.sessions.sessions;
-        throw new HectorError(
-          'task_ended',
-          `The task ${this.id} is over; its agent "${agent}" can no longer use the session.`,
-        );
-      },
+      sessions: this.#storage.sessions,
+      checkpoint: this.#storage.checkpoint,
     });
+  }
+
+  #details(error: unknown) {
+    return { ...this.#names, ...failureDetails(error, this.generation.contents.secrets) };
   }
 
   get #names() {

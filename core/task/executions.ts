@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { interruptedStates, type Message, type Task, terminalStates } from '../a2a.ts';
-import { HectorError } from '../errors.ts';
-import type { Page } from '../extension/storage-backend.ts';
+import { errorCode, HectorError } from '../errors.ts';
+import type { FoundTask, Page } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
-import type { Generation } from '../runtime/generation.ts';
 import { within } from '../waiting.ts';
 import { abandon } from './abandon.ts';
-import { EndedRuns } from './ended-runs.ts';
+import { elsewhere } from './elsewhere.ts';
 import { Execution } from './execution.ts';
-import type { ExecutionObserver } from './execution-options.ts';
+import type { ClaimedStart } from './execution-options.ts';
+import { ExecutionTable } from './execution-table.ts';
 import { failureDetails } from './failure.ts';
 import { withStatus } from './fold.ts';
+import type { JournalTimes } from './journal.ts';
+import { Journals } from './journals.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { listTasks, type TaskListQuery } from './listing.ts';
 import { type RestingReader, readerOf, type TaskReader } from './reader.ts';
-import { RecentMap } from './recent-map.ts';
 import type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 import { repeats, SentMessages } from './sent-messages.ts';
-import { graceMs, maxUnsaved, saveMs, taskSettings, unsavedMs } from './settings.ts';
+import { graceMs, saveMs, taskSettings } from './settings.ts';
 
 export type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 
@@ -25,10 +26,21 @@ export interface ExecutionsOptions {
   readonly logger: Logger;
   /** Before its first event. */
   onStarted?(run: StartedRun): void;
+  readonly journalTimes?: Partial<JournalTimes>;
 }
 
-/** How long `cancel` waits for a cancelled task to have ended. */
+/** How a run begins that is not a new task's first. */
+interface Continuation {
+  readonly after?: Promise<unknown> | undefined;
+  /** Of the stored task; undefined: what is stored is older than what is known. */
+  readonly version?: number | undefined;
+  readonly sequence?: number | undefined;
+  readonly claimed?: ClaimedStart;
+}
+
+/** How long `cancel` waits for a cancelled task to have ended, here and elsewhere. */
 const cancelMs = 1_000;
+const cancelElsewhereMs = 5_000;
 
 /**
  * All that runs in this process, of whatever generation, and what has run, as the stores of the generations have it.
@@ -39,29 +51,24 @@ const cancelMs = 1_000;
  */
 export class Executions {
   readonly #logger: Logger;
-  readonly #running = new Map<string, Execution>();
-  /** Ended, but their agents have not. */
-  readonly #lingering = new Set<Execution>();
-  /** Ended, but not in the store. */
-  readonly #unsaved = new RecentMap<string, Execution>(unsavedMs);
-  readonly #ended = new EndedRuns();
+  readonly #table = new ExecutionTable();
   readonly #sent = new SentMessages();
-  readonly #watched = new WeakSet<Generation>();
   /** Held while a task that waits for its caller is continued or cancelled. */
   readonly #transitions = new KeyedLock();
-  readonly #whenIdle = new Set<() => void>();
+  readonly journals: Journals;
   #closed = false;
 
   readonly #onStarted: ((run: StartedRun) => void) | undefined;
 
-  constructor({ logger, onStarted }: ExecutionsOptions) {
+  constructor({ logger, onStarted, journalTimes }: ExecutionsOptions) {
     this.#logger = logger;
     this.#onStarted = onStarted;
+    this.journals = new Journals(logger, journalTimes);
   }
 
   /** Tasks that have not ended. */
   get running(): number {
-    return this.#running.size;
+    return this.#table.running;
   }
 
   async send(request: SendRequest): Promise<TaskReader> {
@@ -84,7 +91,8 @@ export class Executions {
     const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
     const complete: Message = { ...message, taskId, contextId };
     const task: Task = { id: taskId, contextId, status, artifacts: [], history: [complete] };
-    const reader = this.#start(request, complete, task);
+    const execution = this.#open(request, complete, task, { version: 0 });
+    const reader = this.#start(execution, request);
     this.#sent.remember(caller, message, task);
     return reader;
   }
@@ -92,20 +100,18 @@ export class Executions {
   async #continue(caller: TaskCaller, request: SendRequest): Promise<TaskReader> {
     const { message, streaming } = request;
     const taskId = message.taskId ?? '';
-    const running = this.#runningOf(caller, taskId);
+    const running = this.#table.runningOf(caller, taskId);
     if (running) {
       if (running.messageId === message.messageId) return running.reader(streaming);
-      if (!running.concluded) {
-        throw new HectorError(
-          'task_busy',
-          `The task ${taskId} is still working. Send the message when it has ended or asks for input.`,
-        );
-      }
+      if (!running.concluded) throw busy(taskId);
       await running.settled();
     }
-    const unsaved = this.#held(caller, taskId);
-    const task = unsaved?.task ?? (await this.#stored(caller, taskId));
+    const unsaved = this.#table.heldOf(caller, taskId);
+    if (unsaved?.failure) throw unsaved.failure;
+    const stored = unsaved ? undefined : await this.#stored(caller, taskId);
+    const task = unsaved?.task ?? stored?.task;
     if (!task) throw notFound(taskId);
+    if (stored?.holder !== undefined) throw busy(taskId);
     if (message.contextId && message.contextId !== task.contextId) {
       throw new HectorError(
         'context_mismatch',
@@ -122,19 +128,45 @@ export class Executions {
 
     const complete: Message = { ...message, contextId: task.contextId };
     const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
-    const reader = this.#start(request, complete, withStatus(task, status, complete), unsaved?.saving);
-    this.#unsaved.delete(taskId);
+    const execution = this.#open(request, complete, withStatus(task, status, complete), {
+      after: unsaved?.saving,
+      version: stored?.version,
+      sequence: stored?.sequence,
+    });
+    // Of two processes that go on with the task at the same time one has it.
+    await this.#begun(execution);
+    const reader = this.#start(execution, request);
+    this.#table.forgetUnsaved(taskId);
     this.#sent.remember(caller, complete, task);
     return reader;
   }
 
-  #start(request: SendRequest, message: Message, task: Task, after?: Promise<unknown>): TaskReader {
+  /** Goes on with a run whose process has ended. */
+  resume(request: SendRequest, task: FoundTask, claimed: ClaimedStart): void {
+    const execution = this.#open(request, request.message, task.task, {
+      version: task.version,
+      sequence: task.sequence,
+      claimed,
+    });
+    this.#start(execution, request);
+  }
+
+  async #begun(execution: Execution): Promise<void> {
+    try {
+      await execution.recorded();
+    } catch (error) {
+      execution.discard();
+      throw errorCode(error) === 'task_lost' ? busy(execution.id) : error;
+    }
+  }
+
+  #open(request: SendRequest, message: Message, task: Task, continuation: Continuation): Execution {
     const { lease, agent, principal, requestId, accepts, extensions, history } = request;
     const { generation } = lease;
     const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
     if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
     const { maxRunning } = taskSettings(generation.contents.config);
-    if (this.#running.size + this.#lingering.size >= maxRunning) {
+    if (this.#table.busy >= maxRunning) {
       throw new HectorError(
         'too_busy',
         `${maxRunning} tasks are running, as many as server.limits.max_running_tasks allows. Try again later.`,
@@ -154,15 +186,22 @@ export class Executions {
       extensions,
       history,
       tasksOf: async (ids) => (await Promise.all(ids.map((id) => this.get(caller, id)))).filter((each) => !!each),
-      after,
+      ...continuation,
+      journal: this.journals.of(generation.contents.tasks),
       logger: this.#logger,
-      observer: this.#observer,
+      observer: this.#table,
     });
-    this.#running.set(task.id, execution);
-    this.#watch(generation);
-    const reader = execution.reader(request.streaming);
+    this.#table.add(execution);
+    return execution;
+  }
+
+  #start(execution: Execution, { lease, agent, principal, streaming }: SendRequest): TaskReader {
+    const { generation } = execution;
+    this.#table.watch(generation);
+    const reader = execution.reader(streaming);
     const { config } = generation.contents;
-    this.#tellStarted({ taskId: task.id, caller, config, reader: () => execution.reader(true) });
+    const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
+    this.#tellStarted({ taskId: execution.id, caller, config, reader: () => execution.reader(true) });
     execution.start();
     if (generation.signal.aborted) execution.fail(generation.signal.reason);
     return reader;
@@ -179,38 +218,10 @@ export class Executions {
     }
   }
 
-  readonly #observer: ExecutionObserver = {
-    ended: (execution, stored) => {
-      const { replayForMs } = taskSettings(execution.generation.contents.config);
-      const { kept, task } = execution;
-      if (kept && replayForMs > 0) this.#ended.add(execution.id, task.status, kept, replayForMs);
-      if (!stored) this.#unsaved.set(execution.id, execution, maxUnsaved);
-      if (!execution.released) this.#lingering.add(execution);
-      this.#running.delete(execution.id);
-      if (this.#running.size === 0) for (const resolve of this.#whenIdle) resolve();
-    },
-    stored: (execution) => {
-      if (this.#unsaved.get(execution.id) === execution) this.#unsaved.delete(execution.id);
-    },
-    released: (execution) => {
-      this.#lingering.delete(execution);
-    },
-  };
-
-  /** One listener a generation, not one a task: adding a listener costs more the more there are. */
-  #watch(generation: Generation): void {
-    if (this.#watched.has(generation)) return;
-    this.#watched.add(generation);
-    const end = () => {
-      for (const execution of this.#running.values()) {
-        if (execution.generation === generation) execution.fail(generation.signal.reason);
-      }
-    };
-    generation.signal.addEventListener('abort', end, { once: true });
-  }
-
   async get(caller: TaskCaller, taskId: string): Promise<Task | undefined> {
-    return this.#held(caller, taskId)?.task ?? this.#stored(caller, taskId);
+    const held = this.#table.heldOf(caller, taskId);
+    if (held?.failure) throw held.failure;
+    return held?.task ?? (await this.#stored(caller, taskId))?.task;
   }
 
   /** `after`: the id of the last event that the caller has. With it, also what was missed of a task that has ended is had. */
@@ -228,15 +239,11 @@ export class Executions {
 
   /** Tasks that run and tasks that have ended, newest status first. */
   async list(caller: TaskCaller, query: TaskListQuery): Promise<Page<Task>> {
-    const held = new Map<string, Task>();
-    for (const executions of [this.#unsaved.values(), this.#running.values()]) {
-      for (const execution of executions) if (isOf(caller, execution)) held.set(execution.id, execution.task);
-    }
-    return listTasks([...held.values()], caller.lease.generation.contents.tasks.tasks, caller, query);
+    return listTasks(this.#table.tasksOf(caller), caller.lease.generation.contents.tasks.tasks, caller, query);
   }
 
   async cancel(caller: TaskCaller, taskId: string): Promise<Task> {
-    const execution = this.#runningOf(caller, taskId);
+    const execution = this.#table.runningOf(caller, taskId);
     if (execution) {
       execution.cancel();
       await within(cancelMs, execution.settled());
@@ -246,23 +253,42 @@ export class Executions {
     return this.#transitions.run(taskId, () => this.#cancelWaiting(caller, taskId));
   }
 
+  async #cancelElsewhere(caller: TaskCaller, found: FoundTask): Promise<Task> {
+    const { id } = found.task;
+    const { runs } = caller.lease.generation.contents.tasks;
+    // Meanwhile it may have ended.
+    if (!runs || !(await runs.requestCancel(id))) return await this.#cancelWaiting(caller, id);
+    const reader = elsewhere({ runs, found, lease: caller.lease });
+    const late = AbortSignal.timeout(cancelElsewhereMs);
+    const task = await reader.settled(late).catch((error: unknown) => {
+      if (late.aborted) return undefined;
+      throw error;
+    });
+    if (task && task.status.state !== 'TASK_STATE_CANCELED') throw notCancelable(id);
+    return task ?? found.task;
+  }
+
   async #cancelWaiting(caller: TaskCaller, taskId: string): Promise<Task> {
-    const held = this.#held(caller, taskId);
+    const held = this.#table.heldOf(caller, taskId);
     // Else an earlier state could be written over this one.
     await held?.settled();
     await held?.saving;
-    const task = await this.get(caller, taskId);
+    const stored = held ? undefined : await this.#stored(caller, taskId);
+    const task = held?.task ?? stored?.task;
     if (!task) throw notFound(taskId);
-    if (!interruptedStates.has(task.status.state)) {
-      throw new HectorError('task_not_cancelable', `The task ${taskId} cannot be cancelled: it has ended.`);
-    }
+    if (stored?.holder !== undefined) return await this.#cancelElsewhere(caller, stored);
+    if (!interruptedStates.has(task.status.state)) throw notCancelable(taskId);
     const cancelled = withStatus(task, { state: 'TASK_STATE_CANCELED', timestamp: new Date().toISOString() });
-    await caller.lease.generation.contents.tasks.tasks.put({
-      task: cancelled,
-      owner: caller.owner,
-      agent: caller.agent,
-    });
-    this.#unsaved.delete(taskId);
+    const { tasks } = caller.lease.generation.contents.tasks;
+    const { owner, agent } = caller;
+    try {
+      await tasks.put({ task: cancelled, owner, agent }, stored ? { expected: stored.version } : {});
+    } catch (error) {
+      // Somebody has gone on with it.
+      if (errorCode(error) !== 'storage_conflict') throw error;
+      return await this.#cancelWaiting(caller, taskId);
+    }
+    this.#table.forgetUnsaved(taskId);
     const { config } = caller.lease.generation.contents;
     this.#tellStarted({ taskId, caller, config, reader: () => readerOf(cancelled) });
     abandon(cancelled, caller, this.#logger);
@@ -275,25 +301,13 @@ export class Executions {
    */
   async close(withinMs: number, reason: string): Promise<void> {
     this.#closed = true;
-    if (!(await this.#idle(withinMs))) {
+    if (!(await this.#table.idle(withinMs))) {
       const shutdown = new HectorError('shutdown', reason);
-      for (const execution of this.#running.values()) execution.fail(shutdown);
-      await this.#idle(graceMs + saveMs + 1_000);
+      this.#table.forEachRunning((execution) => execution.leave(shutdown));
+      await this.#table.idle(graceMs + saveMs + 1_000);
     }
-    for (const execution of this.#lingering) execution.letGo();
-  }
-
-  /** Whether everything had ended within the time. */
-  #idle(withinMs: number): Promise<boolean> {
-    if (this.#running.size === 0) return Promise.resolve(true);
-    const idle = new Promise<true>((resolve) => {
-      const settle = () => {
-        this.#whenIdle.delete(settle);
-        resolve(true);
-      };
-      this.#whenIdle.add(settle);
-    });
-    return within(withinMs, idle);
+    this.#table.letGo();
+    await this.journals.resign();
   }
 
   async #reader(
@@ -301,36 +315,37 @@ export class Executions {
     taskId: string,
     attached: boolean,
   ): Promise<TaskReader | RestingReader | undefined> {
-    const running = this.#runningOf(caller, taskId);
-    if (running) return running.reader(attached);
-    const task = await this.get(caller, taskId);
+    const held = this.#table.heldOf(caller, taskId);
+    if (held?.failure) throw held.failure;
+    if (held && held === this.#table.runningOf(caller, taskId)) return held.reader(attached);
+    const found = held ? undefined : await this.#stored(caller, taskId);
+    const { runs } = caller.lease.generation.contents.tasks;
+    if (found?.holder !== undefined && runs) return elsewhere({ runs, found, lease: caller.lease });
+    const task = held?.task ?? found?.task;
     return task && this.#resting(task);
   }
 
   #resting(task: Task): RestingReader {
-    return readerOf(task, this.#ended.get(task.id, task.status));
+    return readerOf(task, this.#table.keptOf(task));
   }
 
-  #runningOf(caller: TaskCaller, taskId: string): Execution | undefined {
-    const execution = this.#running.get(taskId);
-    return execution && isOf(caller, execution) ? execution : undefined;
-  }
-
-  #held(caller: TaskCaller, taskId: string): Execution | undefined {
-    const execution = this.#running.get(taskId) ?? this.#unsaved.get(taskId);
-    return execution && isOf(caller, execution) ? execution : undefined;
-  }
-
-  async #stored(caller: TaskCaller, taskId: string): Promise<Task | undefined> {
+  async #stored(caller: TaskCaller, taskId: string): Promise<FoundTask | undefined> {
     const stored = await caller.lease.generation.contents.tasks.tasks.get(taskId);
-    return stored && stored.owner === caller.owner && stored.agent === caller.agent ? stored.task : undefined;
+    return stored && stored.owner === caller.owner && stored.agent === caller.agent ? stored : undefined;
   }
-}
-
-function isOf(caller: TaskCaller, execution: Execution): boolean {
-  return execution.owner === caller.owner && execution.agent.name === caller.agent;
 }
 
 function notFound(taskId: string): HectorError {
   return new HectorError('task_not_found', `There is no task ${taskId}.`);
+}
+
+function busy(taskId: string): HectorError {
+  return new HectorError(
+    'task_busy',
+    `The task ${taskId} is still working. Send the message when it has ended or asks for input.`,
+  );
+}
+
+function notCancelable(taskId: string): HectorError {
+  return new HectorError('task_not_cancelable', `The task ${taskId} cannot be cancelled: it has ended.`);
 }

@@ -1,4 +1,5 @@
 import type { Artifact, Message, Part, Task, TaskStatus } from '../a2a.ts';
+import type { TaskChange } from '../extension/run-store.ts';
 import { TextBuilder } from '../text-builder.ts';
 import type { TaskEvent } from './event.ts';
 
@@ -53,6 +54,14 @@ export class TaskFold {
   #open(task: Task): void {
     this.#artifacts = new Map(task.artifacts.map((artifact) => [artifact.artifactId, new ArtifactFold(artifact)]));
   }
+}
+
+/** The task that the changes make of another. */
+export function foldChanges(task: Task, changes: readonly TaskChange[]): Task {
+  if (changes.length === 0) return task;
+  const fold = new TaskFold(task);
+  for (const change of changes) fold.apply({ ...change, taskId: task.id, contextId: task.contextId });
+  return fold.snapshot();
 }
 
 /** A new status. What the old one asked becomes history, so that a question is still there when it has been answered; what it told of the work is over. */

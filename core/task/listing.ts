@@ -7,6 +7,8 @@ export interface TaskListQuery {
   readonly state?: TaskState;
   /** ISO 8601: only tasks whose status is not older. */
   readonly statusTimestampAfter?: string;
+  /** `false`: artifacts may be left out. */
+  readonly artifacts?: boolean;
   readonly pageSize: number;
   readonly pageToken?: string;
 }
@@ -57,6 +59,7 @@ export async function listTasks(
       ...(contextId === undefined ? {} : { contextId }),
       ...(state === undefined ? {} : { state }),
       ...(storePage === undefined ? {} : { pageToken: storePage }),
+      ...(query.artifacts === false && { artifacts: false }),
       pageSize: pageSize + 1,
     });
     more = page.nextPageToken !== undefined;

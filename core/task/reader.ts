@@ -16,6 +16,11 @@ export interface TaskReader {
   events(signal?: AbortSignal, after?: string): AsyncIterable<TaskEvent>;
   /** The task once it has ended or waits for its caller. Rejects with the signal's reason. */
   settled(signal?: AbortSignal): Promise<Task>;
+  /**
+   * Resolves when every process that uses the database can know of the task: before that nobody may be told its id. Absent: it
+   * is there.
+   */
+  recorded?(): Promise<void>;
   /** What the models have cost so far, where the agent says so. */
   readonly usage?: Usage | undefined;
 }

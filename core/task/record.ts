@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from '../a2a.ts';
+import type { TaskChange } from '../extension/run-store.ts';
 import { Answer } from './answer.ts';
 import type { TaskEvent } from './event.ts';
 import { type Cursor, EventLog } from './event-log.ts';
@@ -9,6 +10,15 @@ import type { TaskReader } from './reader.ts';
 import { maxReplayBytes, type TaskSettings } from './settings.ts';
 import { partsSize } from './size.ts';
 
+/** What is known of a run that ended with its process. */
+export interface ContinuedRun {
+  readonly run: string;
+  /** How much of its answer is to stay, in UTF-16 units. */
+  readonly answered: number;
+}
+
+const newRun = () => randomUUID().slice(0, 8);
+
 /**
  * What one run makes of its task: the task itself, and the events that tell of it to whoever reads.
  *
@@ -16,24 +26,36 @@ import { partsSize } from './size.ts';
  * generation, too.
  */
 export class TaskRecord {
+  /** Is told of everything that happens to the task from now on. */
+  onChange: ((change: TaskChange) => void) | undefined;
+  /** Unique beside the artifacts and events of earlier runs, and beside the artifacts that the agent names itself. */
+  readonly run: string;
+  /** Of the answer so far, in UTF-16 units. */
+  #answered = 0;
+  #rewound: string | undefined;
   readonly #fold: TaskFold;
   readonly #log: EventLog;
   readonly #answer: Answer;
+  readonly #response: Pick<Artifact, 'artifactId' | 'name'>;
   readonly #ids: { readonly taskId: string; readonly contextId: string };
 
-  constructor(task: Task, { coalesceMs, coalesceMax, replay }: TaskSettings) {
-    // Unique beside the artifacts and events of earlier runs, and beside the artifacts that the agent names itself.
-    const run = randomUUID().slice(0, 8);
+  /** `continued`: the run that ended with its process, and how much of its answer belongs to what is continued. */
+  constructor(task: Task, { coalesceMs, coalesceMax, replay }: TaskSettings, continued?: ContinuedRun) {
+    const run = continued?.run ?? newRun();
+    this.run = run;
     const fold = new TaskFold(task);
-    const log = new EventLog(fold, run, { events: replay, bytes: maxReplayBytes });
+    // Readers of the run that is continued have seen events that are not kept here: theirs must not be taken for these.
+    const log = new EventLog(fold, continued ? newRun() : run, { events: replay, bytes: maxReplayBytes });
     const response = { artifactId: `response-${run}`, name: 'response' };
     this.#fold = fold;
     this.#log = log;
     this.#ids = { taskId: task.id, contextId: task.contextId };
+    this.#response = response;
     this.#answer = new Answer({
       watched: () => log.watched,
       coalesceMs,
       coalesceMax,
+      begun: this.#restore(response.artifactId, task, continued),
       write: (text, first, last) =>
         this.#artifact({ ...response, parts: [{ text }] }, !first, last, text.length, !first && !last),
     });
@@ -62,9 +84,27 @@ export class TaskRecord {
     };
   }
 
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** What was only collected so far becomes part of the task. */
+  flush(): void {
+    this.#answer.flush();
+  }
+
   /** More of the answer. */
   text(delta: string): void {
+    this.#answered += delta.length;
     this.#answer.add(delta);
+  }
+
+  /** The answer becomes again what it was at the checkpoint; later text is said anew. */
+  rewind(): void {
+    const text = this.#rewound;
+    if (text === undefined) return;
+    this.#rewound = undefined;
+    this.#artifact({ ...this.#response, parts: [{ text }] }, false, false, text.length, false);
   }
 
   /** `bytes`: what its parts weigh. */
@@ -79,6 +119,7 @@ export class TaskRecord {
     const event = this.#status(this.#statusOf('TASK_STATE_WORKING', said));
     this.#fold.apply(event);
     this.#log.append(event, bytes);
+    this.onChange?.({ type: 'status', status: event.status });
   }
 
   /** The task as it is at its end. Readers do not learn of it before `publish`. */
@@ -87,11 +128,28 @@ export class TaskRecord {
     const event = this.#status(this.#statusOf(state, parts && { parts }));
     this.#fold.apply(event);
     this.#log.conclude(event, parts && partsSize(parts));
+    this.onChange?.({ type: 'status', status: event.status });
     return this.#fold.snapshot();
   }
 
   publish(): void {
     this.#log.end();
+  }
+
+  /** Readers get what they have not read yet, and learn why there is no conclusion. */
+  withhold(failure: Error): void {
+    this.#log.end(failure);
+  }
+
+  /** Whether there is an answer to go on with. */
+  #restore(artifactId: string, task: Task, continued: ContinuedRun | undefined): boolean {
+    if (!continued) return false;
+    const said = task.artifacts.find((artifact) => artifact.artifactId === artifactId);
+    if (!said) return false;
+    const text = said.parts.map((part) => ('text' in part ? part.text : '')).join('');
+    this.#answered = Math.min(continued.answered, text.length);
+    if (text.length > this.#answered) this.#rewound = text.slice(0, this.#answered);
+    return true;
   }
 
   #cursor(): Cursor {
@@ -110,7 +168,7 @@ export class TaskRecord {
     return { state, message: { messageId: randomUUID(), ...this.#ids, role: 'ROLE_AGENT', ...said }, timestamp };
   }
 
-  #status(status: TaskStatus): TaskEvent {
+  #status(status: TaskStatus): TaskEvent & { readonly type: 'status' } {
     const { taskId, contextId } = this.#ids;
     return { id: this.#log.nextId, type: 'status', taskId, contextId, status };
   }
@@ -128,5 +186,6 @@ export class TaskRecord {
     };
     this.#fold.apply(event);
     this.#log.append(event, bytes, continues);
+    this.onChange?.({ type: 'artifact', artifact, append, lastChunk });
   }
 }

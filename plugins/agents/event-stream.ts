@@ -6,6 +6,8 @@ export interface Outlet {
   emit(event: AgentEvent): Promise<void>;
   /** Drops the event where there is no place for it. */
   offer(event: AgentEvent): void;
+  /** Resolves when everything emitted so far has been dealt with by the reader; rejects when nobody reads any more. */
+  flushed(): Promise<void>;
 }
 
 const maxWaiting = 64;
@@ -24,6 +26,8 @@ export async function* during<T>(
   let blocked: (() => void)[] = [];
   let wake = (): void => {};
   let closed = false;
+  let emitted = 0;
+  let dealtWith = 0;
   let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
 
   const release = (): void => {
@@ -36,12 +40,19 @@ export async function* during<T>(
       while (!closed && waiting.length >= maxWaiting) await new Promise<void>((resolve) => blocked.push(resolve));
       if (closed) throw own.signal.reason;
       waiting.push(event);
+      emitted++;
       wake();
     },
     offer(event) {
       if (closed || waiting.length >= maxWaiting) return;
       waiting.push(event);
+      emitted++;
       wake();
+    },
+    async flushed() {
+      const all = emitted;
+      while (!closed && dealtWith < all) await new Promise<void>((resolve) => blocked.push(resolve));
+      if (closed) throw own.signal.reason;
     },
   };
   const settle = (settled: typeof outcome): void => {
@@ -68,6 +79,8 @@ export async function* during<T>(
       if (event) {
         release();
         yield event;
+        dealtWith++;
+        release();
         continue;
       }
       if (outcome) break;

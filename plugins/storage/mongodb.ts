@@ -4,7 +4,8 @@ import { MongodbOptions } from './mongodb/options.ts';
 const create = async (settings: MongodbOptions, context: ExtensionPoints['storage']['context']) => {
   const [{ openClient }, { mongodbBackend }] = await Promise.all([loadClient(), loadBackend()]);
   const who = `databases.${context.name}`;
-  return await mongodbBackend(await openClient(settings, who, context.folder), who, context.logger);
+  const { logger, migrate = true } = context;
+  return await mongodbBackend(await openClient(settings, who, context.folder), { who, logger, migrate });
 };
 const loadClient = () => import('./mongodb/client.ts');
 const loadBackend = () => import('./mongodb/backend.ts');

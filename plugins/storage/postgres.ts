@@ -12,6 +12,9 @@ const options = Type.Object(
     password: Type.Optional(Type.String({ description: 'The password of the user' })),
     dsn: optionalText('All of these in one: postgres://user:password@host:5432/database?sslmode=verify-full'),
     read_dsn: optionalText('A replica, in the same form, that answers lists and what it has of conversations'),
+    listen_dsn: optionalText(
+      'The server itself, in the same form, where a pooler is before it or not: it tells what happens to tasks elsewhere',
+    ),
     ssl_mode: Type.Optional(
       Type.Enum(['disable', 'require', 'verify-ca', 'verify-full'], {
         description:

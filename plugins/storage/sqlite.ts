@@ -25,7 +25,7 @@ const create = async (settings: Static<typeof options>, context: ExtensionPoints
   const who = `databases.${context.name}`;
   const file = resolve(context.folder ?? '.', settings.database);
   const database = new LibsqlDatabase({ who, file, busyMs: milliseconds(settings.busy_timeout) });
-  return await sqlBackend(database, { who, logger: context.logger });
+  return await sqlBackend(database, { who, logger: context.logger, migrate: context.migrate });
 };
 const load = () => import('./sql/backend.ts');
 const loadDatabase = () => import('./sql/libsql-database.ts');

@@ -85,14 +85,16 @@ function checked({ value, place, name: fallback }: Found, of: ModuleOf): Tool {
   if (typeof name !== 'string' || !/^[a-zA-Z0-9_-]{1,64}$/.test(name)) {
     throw refuse(`is named ${JSON.stringify(name)}. A tool's name is 1 to 64 letters, digits, "_" or "-"`);
   }
-  const { description } = value;
+  const { description, idempotent = false } = value;
   if (typeof description !== 'string' || description.trim() === '') {
     throw refuse('has no description, which is what a model chooses it by');
   }
+  if (typeof idempotent !== 'boolean') throw refuse('has an "idempotent" that is neither true nor false');
   return Object.freeze({
     name,
     description,
     parameters: objectSchema(value['parameters'], refuse),
+    ...(idempotent && { idempotent }),
     execute: (args: Record<string, unknown>, context: ToolContext) => execute.call(value, args, context),
   });
 }

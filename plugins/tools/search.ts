@@ -59,6 +59,7 @@ function searchTool(stores: ReadonlyMap<string, DocumentStore>): Tool {
     name: 'search',
     description: `Searches the document stores by full text and returns the passages that fit best.${names.length > 0 ? ` Stores: ${names.join(', ')}.` : ''}`,
     parameters: JSON.parse(JSON.stringify(parameters)) as Record<string, unknown>,
+    idempotent: true,
     execute: async (args, { signal, logger }) => {
       if (names.length === 0) return { results: [], note: 'Nothing was searched: no document store is configured.' };
 

@@ -93,6 +93,7 @@ export class Call implements A2ARequestHandler {
   sendMessage({ message, configuration }: SendMessageRequest): Promise<SdkTask> {
     return this.#answer(async () => {
       const reader = await this.#send(message, configuration, false);
+      if (configuration?.returnImmediately) await reader.recorded?.();
       const task = configuration?.returnImmediately ? reader.task : await reader.settled();
       return taskToSdk(task, configuration?.historyLength);
     });
@@ -126,6 +127,7 @@ export class Call implements A2ARequestHandler {
       const before = readPageToken(request.pageToken);
       const { items, nextPageToken } = await this.#options.tasks.list(this.#caller(), {
         pageSize,
+        artifacts: includeArtifacts === true,
         ...(contextId !== '' && { contextId }),
         ...(before.token !== undefined && { pageToken: before.token }),
         ...(state && { state }),
@@ -218,6 +220,7 @@ export class Call implements A2ARequestHandler {
         throw new UnsupportedOperationError(`Agent "${agent.name}" does not stream; use SendMessage and GetTask.`);
       }
       const reader = await open();
+      await reader.recorded?.();
       this.#resume();
       for await (const event of reader.events(gone(), lastEventId)) {
         this.eventId = event.id;

@@ -53,10 +53,12 @@ export function protocolError(error: unknown): Error | undefined {
   }
 }
 
+const passing = new Set(['too_busy', 'closed', 'shutdown', 'task_lost', 'storage_unavailable']);
+
 /** What the task engine or the storage throws while it takes nothing on: the same request may succeed a little later. */
 export function isUnavailable(error: unknown): boolean {
   const code = errorCode(error);
-  return code === 'too_busy' || code === 'closed' || code === 'storage_unavailable';
+  return code !== undefined && passing.has(code);
 }
 
 /** The SDK's own errors carry their reason; they cross its bundles, so their class says nothing. */

@@ -9,7 +9,8 @@ import type { Output } from './output.ts';
 
 const usage = `
 The databases are those that storage.tasks and storage.sessions of the configuration name, as hector serve takes it with the
-same flags. Opening a database brings its schema up to date, as a start of hector serve does.
+same flags. What works with them brings their schema up to date first, as a start of hector serve does: all but hector db status
+and hector db migrate, of which the one changes nothing and the other does only that.
 Exit codes: 0 done; 1 a database does not answer, or refuses; 2 the command line is wrong.
 `;
 
@@ -18,14 +19,16 @@ export function dbCommands(hector: Command): void {
 
   const status = db
     .command('status')
-    .description('tell whether each answers and has the schema wanted; exit code 1 if not')
+    .description('tell whether each answers and has the schema wanted, and change nothing; exit code 1 if not')
     .option('--json', 'print JSON, a database on a line');
   run(ofOne(status), async (flags: StatusFlags, signal) => {
     const { dbStatus } = await import('./db.ts');
     return dbStatus(flags, signal);
   });
 
-  const migrate = db.command('migrate').description('bring the schema of each to the version wanted');
+  const migrate = db
+    .command('migrate')
+    .description('bring the schema of each to the version wanted, and tell from which');
   run(ofOne(migrate), async (flags: DbFlags, signal) => {
     const { dbMigrate } = await import('./db.ts');
     return dbMigrate(flags, signal);

@@ -36,7 +36,7 @@ export interface PruneFlags extends DbFlags {
 const answerMs = 5_000;
 const askedBy = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
 
-/** Exit code 1 where one does not answer, or has another schema than this version works with. */
+/** Exit code 1 where one does not answer, or has another schema than this version works with. Changes nothing. */
 export async function dbStatus(flags: StatusFlags, signal: AbortSignal): Promise<Output> {
   const snapshot = await loadSnapshot(flags);
   const found = await Promise.all(
@@ -62,31 +62,47 @@ export async function dbStatus(flags: StatusFlags, signal: AbortSignal): Promise
 }
 
 interface Look extends Partial<SchemaStatus> {
-  readonly state: 'current' | 'outdated' | 'unusable';
+  readonly state: 'current' | 'outdated' | 'newer' | 'unusable';
+  /** Why it is not current, or what is to be done. */
   readonly reason?: string;
 }
 
 async function looked(snapshot: Snapshot, database: ConfiguredDatabase, signal: AbortSignal): Promise<Look> {
+  let status: SchemaStatus | undefined;
   try {
-    await using opened = await openDatabase(snapshot, database, signal);
+    await using opened = await openDatabase(snapshot, database, signal, { migrate: false });
     const { backend } = opened;
+    status = await backend.schema?.status(askedBy(signal));
+    if (status && status.version !== status.wanted) return { ...status, ...mismatch(status) };
     await backend.ping(askedBy(signal));
-    const status = await backend.schema?.status(askedBy(signal));
-    return { state: status && status.version !== status.wanted ? 'outdated' : 'current', ...status };
+    return { state: 'current', ...status };
   } catch (error) {
     signal.throwIfAborted();
-    return { state: 'unusable', reason: reasonOf(snapshot, database, error) };
+    return { ...status, state: 'unusable', reason: reasonOf(snapshot, database, error) };
   }
 }
 
-/** Opening a database migrates it already; what that has not done is done here. */
+function mismatch({ version, wanted }: SchemaStatus): Pick<Look, 'state' | 'reason'> {
+  if (version < wanted)
+    return {
+      state: 'outdated',
+      reason: 'the next start of hector serve brings it up to date, and so does hector db migrate',
+    };
+  return {
+    state: 'newer',
+    reason: 'this Hector does not work with it: run a newer one, or restore a backup from before',
+  };
+}
+
+/** From the version that it has to the one wanted. */
 export async function dbMigrate(flags: DbFlags, signal: AbortSignal): Promise<Output> {
-  return await withEach(flags, signal, async ({ name, driver }, { schema }) => {
+  return await withEach(flags, signal, { migrate: false }, async ({ name, driver }, { schema }) => {
     if (!schema) return `${name} (${driver}) has no schema to bring up to date.\n`;
     const before = await schema.status(askedBy(signal));
     const after = await schema.migrate(signal);
-    if (before.version !== after.version) return `${name} (${driver}): ${before.version} → ${after.version}\n`;
-    return `${name} (${driver}) is at version ${after.version}, the one wanted. What was missing was added when it was opened.\n`;
+    if (before.version === after.version)
+      return `${name} (${driver}) is at version ${after.version}, the one wanted: nothing to do.\n`;
+    return `${name} (${driver}): from version ${before.version} to ${after.version}, the one wanted.\n`;
   });
 }
 
@@ -110,7 +126,7 @@ export async function dbPrune(flags: PruneFlags, signal: AbortSignal): Promise<O
     const gone = await backend.prune(limitsFor(keeps), signal);
     return `${name} (${driver}): ${counted(gone.tasks, 'task')} and ${counted(gone.sessions, 'conversation')} removed.\n`;
   };
-  return await withEach(flags, signal, work, concerned);
+  return await withEach(flags, signal, { concerned }, work);
 }
 
 /** Into a file that is not there yet. */
@@ -151,12 +167,18 @@ function toolFor(driver: string): string {
   return `its driver "${driver}" has no way to; use the database's own tools`;
 }
 
+interface EachOptions {
+  /** `false`: the schema is left as it is, and the database need not be ready for work. */
+  readonly migrate?: boolean;
+  readonly concerned?: (database: ConfiguredDatabase) => boolean;
+}
+
 /** One after the other, each opened and answering. What was done is told also where a later one fails. */
 async function withEach(
   flags: DbFlags,
   signal: AbortSignal,
+  { migrate = true, concerned = () => true }: EachOptions,
   work: (database: ConfiguredDatabase, backend: StorageBackend) => Promise<string>,
-  concerned: (database: ConfiguredDatabase) => boolean = () => true,
 ): Promise<Output> {
   const snapshot = await loadSnapshot(flags);
   const databases = databasesOf(snapshot, flags.database).filter(concerned);
@@ -166,8 +188,8 @@ async function withEach(
   const errors: string[] = [];
   for (const database of databases) {
     try {
-      await using opened = await openDatabase(snapshot, database, signal);
-      await opened.backend.ping(askedBy(signal));
+      await using opened = await openDatabase(snapshot, database, signal, { migrate });
+      if (migrate) await opened.backend.ping(askedBy(signal));
       stdout += await work(database, opened.backend);
     } catch (error) {
       signal.throwIfAborted();

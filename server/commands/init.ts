@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { readEnvironment } from '../../core/config/environment.ts';
 import { closest, listed } from '../../core/config/suggestion.ts';
-import { configText, environmentText, ignoreText } from './init/content.ts';
+import { configText, environmentText, ignoredLines } from './init/content.ts';
 import { type Choice, choiceOf, providers, supplied } from './init/providers.ts';
 import { askFor } from './init/questions.ts';
-import { ignores, writeNew } from './init/write-new.ts';
+import { missing, writeNew } from './init/write-new.ts';
 import type { Output } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -39,32 +39,34 @@ export async function initCommand(folder: string, flags: InitFlags): Promise<Out
     choice = choiceOf(likely, flags.model);
   }
 
-  const ignored = ignores(folder, '.env');
+  const missed = missing(folder, ignoredLines);
   await writeNew(
     folder,
     {
       'config.yaml': configText(choice),
       '.env.example': environmentText(all),
       // One that is there belongs to whoever wrote it.
-      ...(ignored === undefined && { '.gitignore': ignoreText }),
+      ...(missed === undefined && { '.gitignore': ignoredLines.map((line) => `${line}\n`).join('') }),
     },
     { force: flags.force === true },
   );
   const { keyVariable } = choice.provider;
-  const missing = keyVariable !== undefined && !environment.get(keyVariable);
+  const needsKey = keyVariable !== undefined && !environment.get(keyVariable);
   const config = join(folder, 'config.yaml');
   const steps = [
-    ...(missing
+    ...(needsKey
       ? [`cp ${join(folder, '.env.example')} ${join(folder, '.env')}   # and put ${keyVariable} into it`]
       : []),
     `hector chat --config ${config}`,
     `hector serve --config ${config}`,
   ];
   const reminder =
-    ignored === false ? `${join(folder, '.gitignore')} is left as it is: add a line ".env" to it.\n` : '';
+    missed && missed.length > 0
+      ? `${join(folder, '.gitignore')} is left as it is: add to it ${missed.map((line) => `a line "${line}"`).join(' and ')}.\n`
+      : '';
   return {
     code: 0,
-    stdout: `Written to ${folder === '.' ? 'this folder' : folder}, for ${choice.provider.name} (${choice.model}): config.yaml, .env.example${ignored === undefined ? ', .gitignore' : ''}.\n\nNext:\n\n${steps.map((step) => `  ${step}\n`).join('')}`,
+    stdout: `Written to ${folder === '.' ? 'this folder' : folder}, for ${choice.provider.name} (${choice.model}): config.yaml, .env.example${missed === undefined ? ', .gitignore' : ''}.\n\nNext:\n\n${steps.map((step) => `  ${step}\n`).join('')}`,
     stderr: reminder,
   };
 }

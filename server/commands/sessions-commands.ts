@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { run } from './db-commands.ts';
-import type { DeleteSessionFlags, ListSessionsFlags } from './sessions.ts';
+import type { ListSessionsFlags, SessionFlags } from './sessions.ts';
 
 // Commands are imported when they run, so that each starts with no more than it needs.
 
@@ -19,16 +19,31 @@ export function sessionsCommands(hector: Command): void {
     return listSessions(flags, signal);
   });
 
+  const show = one(
+    sessions.command('show').description('print one, the oldest message first; exit code 1 if not there'),
+  );
+  run(
+    show.option('--json', 'print JSON, a message on a line'),
+    async (flags: SessionFlags, signal, [contextId = '']) => {
+      const { showSession } = await import('./sessions.ts');
+      return showSession(contextId, flags, signal);
+    },
+  );
+
   const remove = sessions
     .command('delete')
-    .description('delete one with all its messages; exit code 1 if it is not there')
-    .argument('<context-id>', 'the ID of the conversation')
-    .requiredOption('--owner <subject>', 'whose it is')
-    .requiredOption('--agent <name>', 'the agent that it is with');
-  run(remove, async (flags: DeleteSessionFlags, signal, [contextId = '']) => {
+    .description('delete one with all its messages; exit code 1 if it is not there');
+  run(one(remove), async (flags: SessionFlags, signal, [contextId = '']) => {
     const { deleteSession } = await import('./sessions.ts');
     return deleteSession(contextId, flags, signal);
   });
+}
+
+function one(command: Command): Command {
+  return command
+    .argument('<context-id>', 'the ID of the conversation')
+    .requiredOption('--owner <subject>', 'whose it is')
+    .requiredOption('--agent <name>', 'the agent that it is with');
 }
 
 function limit(text: string): number {

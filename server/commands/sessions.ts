@@ -1,9 +1,12 @@
 import { HectorError } from '../../core/errors.ts';
 import type { SessionStore, StoredSession } from '../../core/extension/storage-backend.ts';
+import type { ChatMessage } from '../../core/message.ts';
+import { messageToJson } from '../../core/message-json.ts';
 import { age, table } from './config/table.ts';
 import { loadSnapshot, openDatabase, reasonOf, type StorageFlags, sessionsDatabase } from './db/storage.ts';
 import type { Output } from './output.ts';
 import { harmless, jsonLine, oneLine } from './remote/text.ts';
+import { sessionText } from './sessions/session-text.ts';
 
 export interface ListSessionsFlags extends StorageFlags {
   readonly owner?: string;
@@ -12,9 +15,11 @@ export interface ListSessionsFlags extends StorageFlags {
   readonly json?: boolean;
 }
 
-export interface DeleteSessionFlags extends StorageFlags {
+/** Which one is meant, beside its ID. */
+export interface SessionFlags extends StorageFlags {
   readonly owner: string;
   readonly agent: string;
+  readonly json?: boolean;
 }
 
 const maxPage = 100;
@@ -41,22 +46,35 @@ export async function listSessions(flags: ListSessionsFlags, signal: AbortSignal
   });
 }
 
+/** What was said in it, oldest first. Exit code 1 where it is not there. */
+export async function showSession(contextId: string, flags: SessionFlags, signal: AbortSignal): Promise<Output> {
+  const { owner, agent } = flags;
+  return await withSessions(flags, signal, async (store, where) => {
+    const messages = await store.history({ owner, agent, contextId });
+    if (messages.length === 0) return missing(where, contextId, flags);
+    if (!flags.json) return { code: 0, stdout: sessionText(messages) };
+    const json = (message: ChatMessage) => `${jsonLine(JSON.parse(messageToJson(message)))}\n`;
+    return { code: 0, stdout: messages.map(json).join('') };
+  });
+}
+
 /** Exit code 1 where it was not there. */
-export async function deleteSession(
-  contextId: string,
-  flags: DeleteSessionFlags,
-  signal: AbortSignal,
-): Promise<Output> {
+export async function deleteSession(contextId: string, flags: SessionFlags, signal: AbortSignal): Promise<Output> {
   const { owner, agent } = flags;
   return await withSessions(flags, signal, async (store, where) => {
     if (!store.delete) throw cannot(where, 'delete');
-    const what = `conversation ${oneLine(contextId)} of "${oneLine(owner)}" with the agent "${oneLine(agent)}"`;
-    if (await store.delete({ owner, agent, contextId })) return { code: 0, stdout: `Deleted the ${what}.\n` };
-    return {
-      code: 1,
-      stderr: `error: ${where} has no ${what}. hector sessions list shows those that are there.\n`,
-    };
+    if (!(await store.delete({ owner, agent, contextId }))) return missing(where, contextId, flags);
+    return { code: 0, stdout: `Deleted the ${called(contextId, flags)}.\n` };
   });
+}
+
+function called(contextId: string, { owner, agent }: SessionFlags): string {
+  return `conversation ${oneLine(contextId)} of "${oneLine(owner)}" with the agent "${oneLine(agent)}"`;
+}
+
+function missing(where: string, contextId: string, flags: SessionFlags): Output {
+  const what = called(contextId, flags);
+  return { code: 1, stderr: `error: ${where} has no ${what}. hector sessions list shows those that are there.\n` };
 }
 
 async function withSessions(

@@ -13,6 +13,8 @@ const unavailable: ReadonlySet<string> = new Set([
   'too_busy',
   'generation_disposed',
   'storage_unavailable',
+  'shutdown',
+  'task_lost',
 ]);
 
 /** The one place where an error becomes a response. What nobody foresaw is a 500 of which only the log has the details. */

@@ -12,9 +12,10 @@ import { NotRunnable, pinLoad } from './process.ts';
 import { reloadCases } from './reload-cases.ts';
 import { type CaseResult, json, machine, text } from './report.ts';
 import { type BenchOptions, run } from './stage.ts';
+import { storageCases } from './storage-cases.ts';
 import { surfaceCases } from './surface-cases.ts';
 
-const cases = [...requestCases, ...surfaceCases, ...reloadCases];
+const cases = [...requestCases, ...surfaceCases, ...reloadCases, ...storageCases];
 const root = path.resolve(import.meta.dirname, '../..');
 const usage = `npm run bench -- [--quick] [--only ${cases.map(({ name }) => name).join(',')}] [--json FILE] [--no-build] [--cli FILE] [--profile FOLDER]
 

@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
-import {
-  type Agent,
-  type AgentContext,
-  type AgentEvent,
-  anonymous,
-  type ChatMessage,
-  type Message,
-  type Part,
-  type Session,
-  silentLogger,
-} from '../../core/index.ts';
+import type { Agent, AgentEvent, ChatMessage, Message, Part, Tool } from '../../core/index.ts';
+import { agentContext, memorySession } from './agent-context.ts';
+import { runUntil, type Work } from './agent-resumption.ts';
+
+export { agentContext, memorySession };
 
 export interface AgentConformance {
   /** The runner's own: `test` of node:test, `it` of vitest. */
@@ -18,12 +12,17 @@ export interface AgentConformance {
   create(): Agent | Promise<Agent>;
   /** A new agent that works on a message until it is aborted. */
   createEndless(): Agent | Promise<Agent>;
+  /**
+   * For an agent that is `resumable` and calls tools: a new one that calls `tool` a few times, always with another `item`, and
+   * then answers.
+   */
+  createCalling?(tool: Tool): Agent | Promise<Agent>;
 }
 
 const promptMs = 2_000;
 
 /** What every agent keeps to, whatever its kind. */
-export function testAgent({ test, create, createEndless }: AgentConformance): void {
+export function testAgent({ test, create, createEndless, createCalling }: AgentConformance): void {
   test('answers with well-formed events', async () => {
     await using subject = disposable(await create());
     assertAnswer(await collect(subject.agent.run(userText('hello'), agentContext())));
@@ -108,43 +107,48 @@ export function testAgent({ test, create, createEndless }: AgentConformance): vo
     })();
     assertEvent((await promptly(reading)) as AgentEvent);
   });
+
+  test('goes on from each of its checkpoints when its process ends, and makes no call twice', async () => {
+    for (const lost of [false, true]) {
+      const work: Work = { message: userText('hello'), slow: true, lost };
+      const whole = await interrupted(create, createCalling, work, Infinity);
+      for (let stopAfter = 1; stopAfter <= whole; stopAfter++)
+        await interrupted(create, createCalling, work, stopAfter);
+    }
+  });
 }
 
-/** A conversation in memory. */
-export function memorySession(before: readonly ChatMessage[] = []): Session {
-  const messages = [...before];
-  return {
-    history: async () => [...messages],
-    append: async (added) => {
-      messages.push(...added);
+/** Lets the work be done with the process ending once on the way. Returns how many states the first process has written. */
+async function interrupted(
+  create: AgentConformance['create'],
+  createCalling: AgentConformance['createCalling'],
+  work: Work,
+  stopAfter: number,
+): Promise<number> {
+  const called: string[] = [];
+  const tool: Tool = {
+    name: 'work',
+    description: 'Works on an item',
+    parameters: { type: 'object', properties: { item: { type: 'string' } }, required: ['item'] },
+    async execute({ item }) {
+      called.push(String(item));
+      return `${item} is done`;
     },
   };
-}
-
-/** What an agent is given with a message, where a test does not care. */
-export function agentContext(given: Partial<AgentContext> = {}): AgentContext {
-  const { taskId = 'task-1', contextId = 'context-1' } = given;
-  const status = { state: 'TASK_STATE_WORKING', timestamp: '2026-01-31T12:00:00.000Z' } as const;
-  const context: AgentContext = {
-    agent: 'subject',
-    taskId,
-    contextId,
-    principal: anonymous,
-    session: memorySession(),
-    task: { id: taskId, contextId, status, artifacts: [], history: [] },
-    accepts: [],
-    extensions: new Set(),
-    tools: [],
-    depth: 0,
-    streaming: true,
-    logger: silentLogger,
-    signal: new AbortController().signal,
-    referenceTasks: async () => [],
-    forAgent: (agent, handover) =>
-      agentContext({ ...context, session: memorySession(), tools: [], ...handover, agent, depth: context.depth + 1 }),
-    ...given,
-  };
-  return context;
+  const make = () => (createCalling ? createCalling(tool) : create());
+  await using first = disposable(await make());
+  if (first.agent.resumable !== true) return 0;
+  const begun = await promptly(runUntil(first.agent, work, undefined, stopAfter));
+  const left = begun.written.at(-1);
+  if (!begun.done) {
+    await using second = disposable(await make());
+    const ended = await promptly(runUntil(second.agent, work, left));
+    assert.ok(ended.done, 'what was left is done');
+    for (const conversation of Object.values(ended.conversations)) assertConversation(conversation);
+    assert.ok(ended.text !== '' || ended.artifacts.length > 0 || ended.asked, `no answer after ${stopAfter} saves`);
+  }
+  assert.deepEqual(called, [...new Set(called)], `a call was made twice where it ended after ${stopAfter} saves`);
+  return begun.written.length;
 }
 
 export function userText(text: string): Message {

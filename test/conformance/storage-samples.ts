@@ -1,4 +1,14 @@
-import type { ChatMessage, SessionKey, StoredTask, Task, TaskState } from '../../core/index.ts';
+import type {
+  ChatMessage,
+  RunEnd,
+  RunStart,
+  SessionKey,
+  StoredTask,
+  Task,
+  TaskChange,
+  TaskState,
+  TaskStore,
+} from '../../core/index.ts';
 
 export const session: SessionKey = { owner: 'ada', agent: 'writer', contextId: 'context' };
 
@@ -29,6 +39,64 @@ export function stored({
     agent,
     task: task ?? { id, contextId, status: { state, timestamp: timestamp(at) }, artifacts: [], history: [] },
   };
+}
+
+/** What was put of what was found. */
+export const storedIn = (found: StoredTask | undefined): StoredTask | undefined =>
+  found && { task: found.task, owner: found.owner, agent: found.agent };
+
+/** A run of a task that is new, where nothing else is said. */
+export const start = (id: string, { version = 0, ...wish }: Wish & { readonly version?: number } = {}): RunStart => ({
+  task: stored({ id, state: 'TASK_STATE_WORKING', ...wish }),
+  version,
+  request: JSON.stringify({ asks: id }),
+});
+
+export const status = (state: TaskState, at = 1): Extract<TaskChange, { readonly type: 'status' }> => ({
+  type: 'status',
+  status: { state, timestamp: timestamp(at) },
+});
+
+export const text = (delta: string, append = true): TaskChange => ({
+  type: 'artifact',
+  artifact: { artifactId: 'response', parts: [{ text: delta }] },
+  append,
+  lastChunk: false,
+});
+
+/** The end of a run, after these changes. */
+export function ending(
+  taskId: string,
+  changes: readonly TaskChange[] = [],
+  state: TaskState = 'TASK_STATE_COMPLETED',
+  at = 50,
+): RunEnd & { readonly changes: readonly TaskChange[] } {
+  const last = status(state, at);
+  return { taskId, changes: [...changes, last], status: last.status };
+}
+
+/** Until it holds. */
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>, ms = 20_000): Promise<T> {
+  for (const deadline = Date.now() + ms; ; ) {
+    const seen = await look();
+    if (seen !== undefined) return seen;
+    if (Date.now() > deadline) throw new Error(`Waited ${ms} ms in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+interface Wanted {
+  readonly owner?: string;
+  readonly agent?: string;
+  readonly contextId?: string;
+  readonly state?: TaskState;
+}
+
+/** Of all tasks that are wanted, which fit on one page. */
+export async function idsOf(tasks: TaskStore, wanted: Wanted = {}): Promise<string[]> {
+  const { items, nextPageToken } = await tasks.list({ owner: 'ada', agent: 'writer', ...wanted, pageSize: 100 });
+  if (nextPageToken !== undefined) throw new Error('A list that is complete has a next page');
+  return items.map(({ task }) => task.id);
 }
 
 /** Until the clock shows another millisecond. */
@@ -85,6 +153,53 @@ export const everything: Task = {
   ],
   metadata: { kind: 'complete' },
 };
+
+/** Names and texts that are long or odd. */
+export const odd: readonly string[] = [
+  `${'x'.repeat(5_000)}a`,
+  `${'x'.repeat(5_000)}b`,
+  'a\u0000b',
+  'a\u0000c',
+  '\ud800',
+  '\udfff',
+  "'; --",
+  ' ',
+];
+
+/** Changes of every kind, in batches that also part what belongs together. */
+export const batches: readonly (readonly TaskChange[])[] = [
+  [text('naïve 漢字 \u0000 \ud83e', false)],
+  // The second half of an owl.
+  [text('\udd89 "quoted" \\ and\nlines'), text(''), text('x'.repeat(1024 ** 2))],
+  [
+    {
+      type: 'artifact',
+      artifact: {
+        artifactId: 'files',
+        name: 'files',
+        description: 'Every kind of part',
+        metadata: { '': 'an empty key', 'with.dot': 1, $dollar: 2, nul: '\u0000' },
+        parts: [
+          { raw: 'AAEC/w==', mediaType: 'image/png', filename: 'owl.png' },
+          { url: 'https://example.com/a?b=c', metadata: { deep: { er: [1, 'two', null, true] } } },
+          { data: { number: 1.5, none: null, list: [], 'a.b': '\ud800' } },
+          { data: null },
+        ],
+      },
+      append: false,
+      lastChunk: true,
+    },
+    {
+      type: 'status',
+      status: {
+        state: 'TASK_STATE_WORKING',
+        timestamp: timestamp(7),
+        message: { messageId: 'progress', role: 'ROLE_AGENT', parts: [{ text: 'half \ud83e' }] },
+      },
+    },
+  ],
+  [text(' \udfff end')],
+];
 
 export const conversation: readonly ChatMessage[] = [
   {

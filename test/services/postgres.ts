@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { until } from '../support/until.ts';
@@ -68,6 +68,8 @@ export interface Postgres extends Omit<Service, 'freeze' | 'thaw'> {
   stop(): Promise<void>;
   /** `psql`, `pg_dump` or `pg_restore`, with the connection's address set. Gives what it prints. */
   tool(name: 'psql' | 'pg_dump' | 'pg_restore', ...args: readonly string[]): Promise<string>;
+  /** A command line as a guide has it, in a folder: it finds the same tools. */
+  shell(command: string, cwd: string): Promise<string>;
 }
 
 export interface PostgresOptions {
@@ -152,6 +154,7 @@ export async function startPostgres({ tls = false, settings = {} }: PostgresOpti
     }
     await service.kill();
   };
+  const environment = { ...process.env, PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: user, PGPASSWORD: password };
   return {
     port,
     folder,
@@ -171,8 +174,11 @@ export async function startPostgres({ tls = false, settings = {} }: PostgresOpti
       await service.restart();
     },
     async tool(name, ...args) {
-      const env = { ...process.env, PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: user, PGPASSWORD: password };
-      return (await run(paths[name], args, { env, maxBuffer: 256 * 1024 ** 2 })).stdout;
+      return (await run(paths[name], args, { env: environment, maxBuffer: 256 * 1024 ** 2 })).stdout;
+    },
+    async shell(command, cwd) {
+      const PATH = [dirname(paths.psql), process.env['PATH']].join(delimiter);
+      return (await run('sh', ['-ec', command], { cwd, env: { ...environment, PATH } })).stdout;
     },
     async [Symbol.asyncDispose]() {
       await end('SIGQUIT');

@@ -1,10 +1,11 @@
+import { Ajv } from 'ajv';
+import { Type } from 'typebox';
 import type { AgentConfig } from '../../core/config/language/agent.ts';
-import type { HectorConfig } from '../../core/config/language/hector.ts';
+import { fixedSections, type HectorConfig } from '../../core/config/language/hector.ts';
 import { Secrets } from '../../core/config/secrets.ts';
 import type { Agent, AgentContext, AgentEvent } from '../../core/extension/agent.ts';
 import type { AuthScheme } from '../../core/extension/auth-scheme.ts';
-import type { SessionKey, StorageBackend, StoredTask, TaskStore } from '../../core/extension/storage-backend.ts';
-import type { ChatMessage } from '../../core/message.ts';
+import type { StorageBackend, TaskStore } from '../../core/extension/storage-backend.ts';
 import { Generation, type ServedAgent } from '../../core/runtime/generation.ts';
 import { Scope } from '../../core/runtime/scope.ts';
 import { Executions } from '../../core/task/executions.ts';
@@ -14,6 +15,7 @@ import { Operations } from '../../server/operations.ts';
 import { pipeline } from '../../server/pipeline.ts';
 import { Webhooks, type WebhooksOptions } from '../../server/push/webhooks.ts';
 import type { RpcAnswer } from './a2a-client.ts';
+import { inmemoryStorage } from './generation.ts';
 import { serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
 
@@ -92,11 +94,12 @@ function contentsOf({ agents, server, authSchemes = {}, name, taskStore = {} }: 
     key,
     { name: key, config: configs[key] as AgentConfig, agent: { run, ...(abandon && { abandon }) } },
   ]);
-  const storage = memoryStorage(taskStore);
+  const kept = inmemoryStorage();
+  const storage: StorageBackend = { ...kept, tasks: { ...kept.tasks, ...taskStore } };
   const config = {
     ...(name !== undefined && { name }),
     server: { ...serverDefaults, ...server },
-    storage: { inmemory: { max_tasks: 1_000 } },
+    storage: storageDefaults(),
     agents: configs,
   } as unknown as HectorConfig;
   return {
@@ -113,34 +116,16 @@ function contentsOf({ agents, server, authSchemes = {}, name, taskStore = {} }: 
   };
 }
 
-function memoryStorage(taskStore: Partial<TaskStore>): StorageBackend {
-  const stored = new Map<string, StoredTask>();
-  const sessions = new Map<string, readonly ChatMessage[]>();
-  const nameOf = ({ owner, agent, contextId }: SessionKey) => JSON.stringify([owner, agent, contextId]);
-  return {
-    tasks: {
-      get: async (taskId) => stored.get(taskId),
-      put: async (task) => void stored.set(task.task.id, task),
-      async list({ owner, agent, contextId, state, pageSize, pageToken }) {
-        const all = [...stored.values()]
-          .filter((entry) => entry.owner === owner && entry.agent === agent)
-          .filter(({ task }) => contextId === undefined || task.contextId === contextId)
-          .filter(({ task }) => state === undefined || task.status.state === state)
-          .sort((a, b) => b.task.status.timestamp.localeCompare(a.task.status.timestamp));
-        const start = Number(pageToken ?? 0);
-        const end = start + pageSize;
-        return { items: all.slice(start, end), ...(end < all.length && { nextPageToken: String(end) }) };
-      },
-      ...taskStore,
-    },
-    sessions: {
-      append: async (key, messages) =>
-        void sessions.set(nameOf(key), [...(sessions.get(nameOf(key)) ?? []), ...messages]),
-      history: async (key) => sessions.get(nameOf(key)) ?? [],
-    },
-    ping: async () => {},
-  };
+/** What the configuration language says of storage where a document says nothing. */
+function storageDefaults(): HectorConfig['storage'] {
+  const config = {};
+  if (!completes(config)) throw new Error(JSON.stringify(completes.errors));
+  return (config as HectorConfig).storage;
 }
+
+const completes = new Ajv({ useDefaults: true, strict: false }).compile(
+  Type.Object({ storage: fixedSections.storage }),
+);
 
 /** Says what it was told, word by word. */
 export const parrot: Agent['run'] = async function* parrot(message): AsyncGenerator<AgentEvent> {

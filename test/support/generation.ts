@@ -33,6 +33,10 @@ export interface GenerationParts {
   readonly agents: Readonly<Record<string, Agent['run']>>;
   readonly server?: Tree;
   readonly storage?: StorageBackend;
+  /** The `storage` section of the configuration. */
+  readonly keeping?: Tree;
+  /** Whether the agents go on from checkpoints. */
+  readonly resumable?: boolean;
   readonly secrets?: readonly string[];
   readonly id?: number;
   readonly onDispose?: () => void;
@@ -40,7 +44,7 @@ export interface GenerationParts {
 
 /** A generation of agents that are given as what they do. */
 export function generation(parts: GenerationParts): Generation {
-  const config: Record<string, unknown> = { server: parts.server ?? {} };
+  const config: Record<string, unknown> = { server: parts.server ?? {}, storage: parts.keeping ?? {} };
   if (!complete(config)) throw new Error(defaults.errorsText(complete.errors));
   const storage = parts.storage ?? inmemoryStorage();
   const scope = new Scope();
@@ -54,7 +58,7 @@ export function generation(parts: GenerationParts): Generation {
       source: 'test',
       revision: String(id),
       secrets: new Secrets(parts.secrets ?? []),
-      agents: new Map(Object.entries(parts.agents).map(([name, run]) => [name, served(name, run)])),
+      agents: new Map(Object.entries(parts.agents).map(([name, run]) => [name, served(name, run, parts.resumable)])),
       authSchemes: new Map(),
       tasks: storage,
       sessions: storage,
@@ -63,7 +67,7 @@ export function generation(parts: GenerationParts): Generation {
   );
 }
 
-function served(name: string, run: Agent['run']): ServedAgent {
+function served(name: string, run: Agent['run'], resumable = false): ServedAgent {
   const config: AgentConfig = {
     type: 'test',
     enabled: true,
@@ -72,7 +76,7 @@ function served(name: string, run: Agent['run']): ServedAgent {
     output_modes: [],
     streaming: true,
   };
-  return { name, config, agent: { run } };
+  return { name, config, agent: { run, resumable } };
 }
 
 export interface Sent {

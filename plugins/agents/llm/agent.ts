@@ -8,20 +8,23 @@ import {
   milliseconds,
   type Task,
   type Tool,
+  type ToolCallPart,
+  unlessAborted,
 } from '../../../core/index.ts';
 import { during, type Outlet } from '../event-stream.ts';
 import { takes } from './accepts.ts';
-import { recentHistory, windowLimits } from './context-window.ts';
-import { readable } from './conversation.ts';
+import { windowLimits } from './context-window.ts';
 import { createDelegates } from './delegation.ts';
 import { createInstruction } from './instruction.ts';
 import { within } from './loop/deadline.ts';
+import { openRun, type RunProgress } from './loop/run-progress.ts';
 import { tellCalls } from './loop/telling.ts';
 import { callTools } from './loop/tool-call.ts';
-import { createTranscript, type Transcript } from './loop/transcript.ts';
+import { addAgain, createTranscript, questionOf, type Transcript } from './loop/transcript.ts';
 import { collectTurn } from './loop/turn.ts';
 import type { LlmAgentOptions } from './options.ts';
 import { findPassages } from './passages.ts';
+import { readRecent } from './recent-history.ts';
 import { createStructuredOutput } from './structured-output.ts';
 import { checkToolNames, toolSelection } from './tool-names.ts';
 import { createTeam } from './transfer.ts';
@@ -46,7 +49,7 @@ export function createLlmAgent(
   const { agent_tools = [], sub_agents = [] } = options;
   const delegates = agent_tools.length > 0 ? createDelegates(host, agent_tools) : undefined;
   const select = toolSelection(options.reasoning);
-  const toolCalls = {
+  const toolOptions = {
     parallel: options.max_parallel_tools,
     timeoutMs,
     untimed: new Set(agent_tools),
@@ -67,20 +70,22 @@ export function createLlmAgent(
     return within(timeoutMs, signal, () => listed, late);
   }
 
-  async function prepare(message: Message, context: AgentContext, outlet: () => Outlet) {
+  async function prepare(message: Message, context: AgentContext, progress: RunProgress, outlet: () => Outlet) {
     const { signal } = context;
-    signal.throwIfAborted();
-    const asked = userMessage(message, await referencedBy(message, context));
-    const [history, listed, found] = await Promise.all([
-      context.session.history(),
+    const { restored } = progress;
+    const [begun] = restored ?? [];
+    const asked = begun ? questionOf(begun) : userMessage(message, await referencedBy(message, context));
+    const [recent, listed, found] = await Promise.all([
+      readRecent(context.session, windowLimits(options.context, asked)),
       listTools(signal),
-      passages.stores.size > 0 ? findPassages(textOf(asked), passages, context) : undefined,
+      passages.stores.size > 0 && !begun ? findPassages(textOf(asked), passages, context) : undefined,
     ]);
     signal.throwIfAborted();
     const system = instruction(message, context);
-    const recent = recentHistory(readable(context.session, history), windowLimits(options.context, asked));
-    const transcript = createTranscript(host.name, system ? [system, ...recent] : recent);
-    transcript.add(found ? { role: 'user', parts: [found, ...asked.parts] } : asked, asked);
+    const transcript = createTranscript(host.name, system ? [system, ...recent] : recent, progress.isKept);
+    if (restored) addAgain(transcript, restored);
+    else transcript.add(found ? { role: 'user', parts: [found, ...asked.parts] } : asked, asked);
+    progress.follow(transcript);
     const tools = select(listed, delegates?.(message, context, outlet) ?? [], context);
     return { transcript, tools };
   }
@@ -94,45 +99,62 @@ export function createLlmAgent(
 
   async function* run(message: Message, context: AgentContext): AsyncGenerator<AgentEvent> {
     const { signal, logger } = context;
+    signal.throwIfAborted();
     let outlet: Outlet | undefined;
-    const { transcript, tools } = await prepare(message, context, () => outlet as Outlet);
+    const progress = await openRun(context);
+    const { transcript, tools } = await prepare(message, context, progress, () => outlet as Outlet);
     const { max_iterations } = options.reasoning;
-    let saidSomething = false;
-    let repaired = false;
+    const isFinal = ({ name }: { readonly name: string }) => tools.get(name)?.final === true;
 
-    for (let calls = 1; calls <= max_iterations; calls++) {
+    /** Whether the model is to be asked again. */
+    async function* answerCalls(toolCalls: readonly ToolCallPart[]): AsyncGenerator<AgentEvent, boolean> {
+      const parts = yield* during(signal, (opened, own) => {
+        outlet = opened;
+        const telling = tellCalls(context, opened);
+        const ledger = progress.turn(toolCalls, () => opened.flushed());
+        return callTools(
+          toolCalls,
+          { ...toolOptions, tools, telling, ledger, signal: own, room: transcript.room },
+          context,
+        );
+      });
+      signal.throwIfAborted();
+      transcript.add({ role: 'tool', parts });
+      if (!parts.some((part) => !part.isError && isFinal(part))) {
+        progress.turnOver();
+        return true;
+      }
+      // What is saved last has the calls still, and so says that this is the end.
+      await unlessAborted(progress.saved(), signal);
+      await context.session.append(transcript.kept);
+      return false;
+    }
+
+    const { pending } = progress;
+    if (pending && !(yield* answerCalls(pending))) return;
+
+    while (progress.modelCalls < max_iterations) {
+      await unlessAborted(progress.saved('before_llm'), signal);
       const collector = collectTurn(llm.model);
       // Text of a later turn is a paragraph of its own.
-      let separator = saidSomething ? '\n\n' : '';
+      let separator = progress.saidSomething ? '\n\n' : '';
       for await (const event of llm.chat(request(transcript, tools, context.streaming), signal)) {
         const delta = collector.add(event);
         if (event.type === 'finish') yield { type: 'usage', usage: event.usage };
         if (delta === '' || output) continue;
         yield { type: 'text', delta: separator + delta };
         separator = '';
-        saidSomething = true;
+        progress.saidSomething = true;
       }
       signal.throwIfAborted();
       const turn = collector.end();
+      progress.modelCalls++;
 
       if (turn.toolCalls.length > 0) {
-        const isFinal = ({ name }: { readonly name: string }) => tools.get(name)?.final === true;
         // Nobody would read the results of the last turn's calls, so they are not made.
-        if (calls === max_iterations && !turn.toolCalls.some(isFinal)) break;
+        if (progress.modelCalls === max_iterations && !turn.toolCalls.some(isFinal)) break;
         transcript.add(turn.message);
-        const parts = yield* during(signal, (opened, own) => {
-          outlet = opened;
-          const telling = tellCalls(context, opened);
-          return callTools(
-            turn.toolCalls,
-            { ...toolCalls, tools, telling, signal: own, room: transcript.room },
-            context,
-          );
-        });
-        signal.throwIfAborted();
-        transcript.add({ role: 'tool', parts });
-        if (!parts.some((part) => !part.isError && isFinal(part))) continue;
-        await context.session.append(transcript.kept);
+        if (yield* answerCalls(turn.toolCalls)) continue;
         return;
       }
 
@@ -143,8 +165,8 @@ export function createLlmAgent(
       if (output) {
         const answer = output.check(turn.text);
         if (answer.problem !== undefined) {
-          if (repaired) throw output.unsatisfied(answer.problem);
-          repaired = true;
+          if (progress.repaired) throw output.unsatisfied(answer.problem);
+          progress.repaired = true;
           if (turn.message.parts.length > 0) transcript.add(turn.message, null);
           transcript.add(output.correction(answer.problem), null);
           continue;
@@ -164,11 +186,10 @@ export function createLlmAgent(
     );
   }
 
-  if (delegates || sub_agents.length > 0) {
-    const whole = { run: sub_agents.length > 0 ? createTeam(host, sub_agents, run) : run };
-    return checkToolNames(host, options, listTools).then(() => whole);
-  }
-  return { run };
+  const single: Agent = { resumable: true, run };
+  if (!delegates && sub_agents.length === 0) return single;
+  const whole = sub_agents.length > 0 ? createTeam(host, sub_agents, single) : single;
+  return checkToolNames(host, options, listTools).then(() => whole);
 }
 
 async function referencedBy(message: Message, context: AgentContext): Promise<readonly Task[]> {

@@ -31,6 +31,14 @@ export function windowLimits(options: LlmAgentOptions['context'], next: ChatMess
  * whose calls and results do not match, which no provider would accept, are left out as well.
  */
 export function recentHistory(history: readonly ChatMessage[], limits: WindowLimits): readonly ChatMessage[] {
+  return recentPart(history, limits).messages;
+}
+
+/** The same. `full`: whatever came before `history`, there would be nothing more of it. */
+export function recentPart(
+  history: readonly ChatMessage[],
+  limits: WindowLimits,
+): { readonly messages: readonly ChatMessage[]; readonly full: boolean } {
   let messages = 0;
   let tokens = 0;
   const take = (unit: readonly ChatMessage[]): boolean => {
@@ -45,15 +53,18 @@ export function recentHistory(history: readonly ChatMessage[], limits: WindowLim
   };
 
   const kept: (readonly ChatMessage[])[] = [];
+  let full = false;
   for (const { question, steps } of exchanges(history).toReversed()) {
     const [newest = [], ...earlier] = steps.toReversed();
-    if (!take([question, ...newest])) break;
-    const full = earlier.findIndex((step) => !take(step));
-    const between = full < 0 ? earlier : earlier.slice(0, full);
+    full = !take([question, ...newest]);
+    if (full) break;
+    const firstOut = earlier.findIndex((step) => !take(step));
+    const between = firstOut < 0 ? earlier : earlier.slice(0, firstOut);
     kept.push([question, ...between.toReversed().flat(), ...newest]);
-    if (full >= 0) break;
+    full = firstOut >= 0 || messages >= limits.messages;
+    if (full) break;
   }
-  return kept.toReversed().flat();
+  return { messages: kept.toReversed().flat(), full };
 }
 
 /** A message of the user and what the agent did about it: steps are an answer, or calls and their results. */

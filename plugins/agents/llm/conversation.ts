@@ -4,6 +4,8 @@ import type { ChatMessage, MessagePart, Session } from '../../../core/index.ts';
 /** One conversation in which several agents speak, and what one message has added to it so far. */
 export interface Conversation {
   readonly before: readonly ChatMessage[];
+  /** By the agents that have spoken. */
+  readonly added: readonly ChatMessage[];
   /** As the agent that speaks next has it. */
   session(): Session;
   /** Whether the agent that speaks has added something itself. */
@@ -24,9 +26,10 @@ const placeholder: ChatMessage = {
 
 const shared = new WeakSet<Session>();
 
-export async function openConversation(kept: Session): Promise<Conversation> {
+/** `restored`: what had been added when the run that is continued was saved. */
+export async function openConversation(kept: Session, restored: readonly ChatMessage[] = []): Promise<Conversation> {
   const before = await kept.history();
-  const added: ChatMessage[] = [];
+  const added = [...restored];
   let touched = false;
 
   /** A message is said once, however many agents it is handed to. */
@@ -39,6 +42,9 @@ export async function openConversation(kept: Session): Promise<Conversation> {
 
   return {
     before,
+    get added() {
+      return [...added];
+    },
     get touched() {
       return touched;
     },

@@ -9,16 +9,17 @@ import {
   type Message,
   type Part,
   TextBuilder,
-  type Tool,
   type ToolContext,
 } from '../../../core/index.ts';
 import type { Outlet } from '../event-stream.ts';
 import { partsText } from '../part-text.ts';
+import type { Part as WorkPart } from '../progress.ts';
+import type { AgentTool } from './loop/tool-call.ts';
 
 type Host = ExtensionPoints['agent']['context'];
 
 /** Makes the tools of one run: `outlet` is where what an agent brings beside its answer goes. */
-type Delegates = (message: Message, context: AgentContext, outlet: () => Outlet) => readonly Tool[];
+type Delegates = (message: Message, context: AgentContext, outlet: () => Outlet) => readonly AgentTool[];
 
 const parameters = {
   type: 'object',
@@ -47,16 +48,18 @@ export function createDelegates(host: Host, names: readonly string[]): Delegates
     agent: host.agent(name),
   }));
   return (message, context, outlet) =>
-    agents.map(({ name, description, agent }) => ({
-      name,
-      description,
-      parameters,
-      async execute({ request }, { signal }: ToolContext) {
+    agents.map(({ name, description, agent }): AgentTool => {
+      const continues = agent.resumable === true;
+      const work = async ({ request }: Record<string, unknown>, { signal }: ToolContext, part?: WorkPart) => {
         const asked = requestOf(message, context, String(request));
-        const given = context.forAgent(name, { signal, streaming: false });
+        const answer = createAnswer(name, outlet());
+        const heard = part?.hear(answer.state);
+        if (heard) answer.restore(heard);
+        const handover = { signal, streaming: false };
+        const given = part ? part.context(name, handover, continues) : context.forAgent(name, handover);
         const task = { ...context.task, artifacts: [], history: [asked] };
         try {
-          return await answerOf(name, agent.run(asked, { ...given, task }), outlet());
+          return await answer.of(agent.run(asked, { ...given, task }));
         } catch (error) {
           signal.throwIfAborted();
           throw new HectorError(
@@ -67,8 +70,16 @@ export function createDelegates(host: Host, names: readonly string[]): Delegates
             },
           );
         }
-      },
-    }));
+      };
+      return {
+        name,
+        description,
+        parameters,
+        continues,
+        execute: (args, call) => work(args, call),
+        ask: work,
+      };
+    });
 }
 
 function describe(host: Host, name: string): string {
@@ -82,41 +93,69 @@ function requestOf({ metadata }: Message, { taskId, contextId }: AgentContext, t
   return metadata ? { ...asked, metadata } : asked;
 }
 
-async function answerOf(name: string, events: AsyncIterable<AgentEvent>, outlet: Outlet): Promise<string> {
+/** What an agent brought beside its text. */
+interface Brought {
+  readonly id: string;
+  readonly label: string;
+  readonly text: string;
+}
+
+/** What an agent has told so far. */
+interface Heard {
+  readonly said: string;
+  readonly prefix: string;
+  readonly brought: readonly Brought[];
+}
+
+/** Makes the result of a call of what an agent tells. */
+function createAnswer(name: string, outlet: Outlet) {
   const text = new TextBuilder();
-  let length = 0;
-  const prefix = `${name}-${randomUUID().slice(0, 8)}`;
-  const brought: { readonly id: string; readonly label: string; readonly text: string }[] = [];
-  for await (const event of events) {
-    switch (event.type) {
-      case 'text':
-        length += event.delta.length;
-        if (length > maxAnswer) {
-          throw new HectorError('answer_too_large', `its answer is longer than ${maxAnswer} characters.`);
+  let prefix = `${name}-${randomUUID().slice(0, 8)}`;
+  const brought: Brought[] = [];
+  return {
+    state: (): Heard => ({ said: text.toString(), prefix, brought: [...brought] }),
+    /** What the agent had told when it saved what it goes on from. */
+    restore(heard: Heard): void {
+      text.append(heard.said);
+      prefix = heard.prefix;
+      brought.push(...heard.brought);
+    },
+    async of(events: AsyncIterable<AgentEvent>): Promise<string> {
+      for await (const event of events) {
+        switch (event.type) {
+          case 'text':
+            if (text.length + event.delta.length > maxAnswer) {
+              throw new HectorError('answer_too_large', `its answer is longer than ${maxAnswer} characters.`);
+            }
+            text.append(event.delta);
+            break;
+          case 'artifact': {
+            const { artifactId, name: label = artifactId, parts } = event.artifact;
+            if (!brought.some(({ id }) => id === artifactId) && brought.length < maxListed)
+              brought.push({
+                id: artifactId,
+                label,
+                text: parts.every((part) => 'data' in part) ? partsText(parts) : '',
+              });
+            await outlet.emit({ ...event, artifact: { ...event.artifact, artifactId: `${prefix}/${artifactId}` } });
+            break;
+          }
+          case 'input_required':
+            return question(name, 'needs to know more before it can go on, and asks', event.parts);
+          case 'auth_required':
+            return question(name, 'needs to be authorized before it can go on, and says', event.parts);
+          default:
+            await outlet.emit(event);
         }
-        text.append(event.delta);
-        break;
-      case 'artifact': {
-        const { artifactId, name: label = artifactId, parts } = event.artifact;
-        if (!brought.some(({ id }) => id === artifactId) && brought.length < maxListed)
-          brought.push({ id: artifactId, label, text: parts.every((part) => 'data' in part) ? partsText(parts) : '' });
-        await outlet.emit({ ...event, artifact: { ...event.artifact, artifactId: `${prefix}/${artifactId}` } });
-        break;
       }
-      case 'input_required':
-        return question(name, 'needs to know more before it can go on, and asks', event.parts);
-      case 'auth_required':
-        return question(name, 'needs to be authorized before it can go on, and says', event.parts);
-      default:
-        await outlet.emit(event);
-    }
-  }
-  const said = text.toString();
-  const data = brought.map((each) => each.text).filter(Boolean);
-  const answer = said === '' ? data.join('\n') : said;
-  const others = brought.filter((each) => each.text === '').map(({ label }) => JSON.stringify(label));
-  const note = others.length === 0 ? '' : `[Given to the user as well: ${others.join(', ')}]`;
-  return [answer, note].filter(Boolean).join('\n\n') || `The agent "${name}" has ended and said nothing.`;
+      const said = text.toString();
+      const data = brought.map((each) => each.text).filter(Boolean);
+      const answer = said === '' ? data.join('\n') : said;
+      const others = brought.filter((each) => each.text === '').map(({ label }) => JSON.stringify(label));
+      const note = others.length === 0 ? '' : `[Given to the user as well: ${others.join(', ')}]`;
+      return [answer, note].filter(Boolean).join('\n\n') || `The agent "${name}" has ended and said nothing.`;
+    },
+  };
 }
 
 const maxListed = 100;

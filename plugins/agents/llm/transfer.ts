@@ -5,15 +5,33 @@ import {
   type ChatMessage,
   type ExtensionPoints,
   HectorError,
+  type Message,
+  messageFromJson,
+  messageToJson,
   TextBuilder,
   type Tool,
+  unlessAborted,
 } from '../../../core/index.ts';
 import { transferPrefix as prefix } from '../control-tools.ts';
 import { partsText } from '../part-text.ts';
+import { type Part, Progress } from '../progress.ts';
 import { type Conversation, openConversation } from './conversation.ts';
 import { userMessage } from './user-message.ts';
 
 type Host = ExtensionPoints['agent']['context'];
+
+/** What a team is continued from. */
+interface TeamState {
+  readonly speaker: string;
+  readonly transfers: number;
+  /** To the conversation, by those that have spoken before: who speaks adds what it has to say when it has said it. */
+  readonly added: readonly string[];
+  /** Of the one that speaks. */
+  readonly said: string;
+  readonly spoke: boolean;
+  readonly separator: string;
+  readonly next?: string;
+}
 
 /** The run of one of them. */
 interface Turn {
@@ -39,11 +57,18 @@ export const transferTool = (name: string): string => `${prefix}${name}`;
  * has it until it hands it back: who that is, the transfers in the conversation say. One that cannot hand it back, such as
  * a workflow or an agent elsewhere, has it until it has answered.
  */
-export function createTeam(host: Host, names: readonly string[], own: Agent['run']): Agent['run'] {
+export function createTeam(host: Host, names: readonly string[], own: Agent): Agent {
   const members = new Map(names.map((name) => [name, { agent: host.agent(name), about: host.agentDescription(name) }]));
+  const resumable = own.resumable === true && [...members.values()].every(({ agent }) => agent.resumable === true);
 
   /** Each participant, with the tools by which it can hand on. */
-  function take(speaker: string, context: AgentContext, conversation: Conversation, to: (name: string) => void): Turn {
+  function take(
+    speaker: string,
+    context: AgentContext,
+    conversation: Conversation,
+    part: Part | undefined,
+    to: (name: string) => void,
+  ): Turn {
     const session = conversation.session();
     const member = members.get(speaker);
     if (!member) {
@@ -55,7 +80,12 @@ export function createTeam(host: Host, names: readonly string[], own: Agent['run
           to,
         );
       });
-      return { run: own, context: { ...context, session, tools: [...context.tools, ...tools] }, handsOn: () => true };
+      const given = part ? part.within(context) : context;
+      return {
+        run: own.run,
+        context: { ...given, session, tools: [...context.tools, ...tools] },
+        handsOn: () => true,
+      };
     }
     const back = handover(
       host.name,
@@ -65,7 +95,7 @@ export function createTeam(host: Host, names: readonly string[], own: Agent['run
     const tools = [...context.tools.filter(({ name }) => !name.startsWith(prefix)), back];
     let taken = false;
     const given = {
-      ...context.forAgent(speaker, { session, tools }),
+      ...(part ? part.context(speaker, { session, tools }, true) : context.forAgent(speaker, { session, tools })),
       task: context.task,
       get tools() {
         taken = true;
@@ -80,22 +110,43 @@ export function createTeam(host: Host, names: readonly string[], own: Agent['run
     };
   }
 
-  return async function* run(message, context): AsyncGenerator<AgentEvent> {
-    context.signal.throwIfAborted();
+  async function* run(message: Message, context: AgentContext): AsyncGenerator<AgentEvent> {
+    const { signal } = context;
+    signal.throwIfAborted();
+    const progress = await Progress.open<TeamState>(context, { kind: 'team', version: 1, state: () => state() });
+    const restored = progress?.restored;
     const question = userMessage(message);
-    const conversation = await openConversation(context.session);
-    let speaker = holderOf(conversation.before, host.name, members);
-    let separator = '';
-    for (let transfers = 0; transfers <= maxTransfers; transfers++) {
-      const next: { name?: string } = {};
-      const part = take(speaker, context, conversation, (name) => {
-        if (next.name !== undefined)
-          throw new Error(`The conversation has been handed over to "${next.name}" already.`);
-        next.name = name;
+    const conversation = await openConversation(context.session, restored?.added.map(messageFromJson));
+    let speaker = restored?.speaker ?? holderOf(conversation.before, host.name, members);
+    if (speaker !== host.name && !members.has(speaker)) {
+      throw new HectorError(
+        'checkpoint_unreadable',
+        `The work of the agent "${host.name}" cannot be continued: "${speaker}", which had the conversation, is no longer one of its sub_agents. Send the message again.`,
+      );
+    }
+    let transfers = restored?.transfers ?? 0;
+    let separator = restored?.separator ?? '';
+    let next = restored?.next;
+    let said = new TextBuilder(restored?.said);
+    let spoke = restored?.spoke ?? false;
+    let added = restored?.added ?? [];
+    const state = (): TeamState => ({
+      speaker,
+      transfers,
+      added,
+      said: said.toString(),
+      spoke,
+      separator,
+      ...(next !== undefined && { next }),
+    });
+    while (transfers <= maxTransfers) {
+      const part = progress?.part(String(transfers));
+      const turn = take(speaker, context, conversation, part, (name) => {
+        if (next !== undefined && next !== name)
+          throw new Error(`The conversation has been handed over to "${next}" already.`);
+        next = name;
       });
-      const said = new TextBuilder();
-      let spoke = false;
-      for await (const event of part.run(message, part.context)) {
+      for await (const event of turn.run(message, turn.context)) {
         if (event.type === 'text') {
           yield spoke ? event : { ...event, delta: separator + event.delta };
           said.append(event.delta);
@@ -111,21 +162,32 @@ export function createTeam(host: Host, names: readonly string[], own: Agent['run
         }
         yield event;
       }
-      if (spoke) separator = '\n\n';
-      if (next.name === undefined) {
-        const handsOn = part.handsOn();
+      if (next === undefined) {
+        const handsOn = turn.handsOn();
         if (!conversation.touched) conversation.note(question, said.toString());
         if (!handsOn) conversation.handBack(transferTool(host.name));
         await conversation.keep();
         return;
       }
-      speaker = next.name;
+      if (spoke) separator = '\n\n';
+      speaker = next;
+      next = undefined;
+      said = new TextBuilder();
+      spoke = false;
+      transfers++;
+      part?.over();
+      if (progress) {
+        added = conversation.added.map(messageToJson);
+        await unlessAborted(progress.save('tool_call'), signal);
+      }
     }
     throw new HectorError(
       'too_many_transfers',
       `The agent "${host.name}" and its sub_agents handed one message to each other more than ${maxTransfers} times.`,
     );
-  };
+  }
+
+  return { resumable, run };
 }
 
 function handover(name: string, description: string, to: (name: string) => void): Tool {
@@ -134,6 +196,7 @@ function handover(name: string, description: string, to: (name: string) => void)
     description,
     parameters,
     final: true,
+    idempotent: true,
     execute() {
       to(name);
       return `The conversation is now with the agent "${name}".`;

@@ -6,12 +6,24 @@ import {
   HectorError,
   type Message,
   type Tool,
+  unlessAborted,
 } from '../../../core/index.ts';
 import { escalate, exitLoop } from '../control-tools.ts';
+import { Progress } from '../progress.ts';
 import { type LoopOptions, mostRounds } from './options.ts';
-import { askedAt, checkResumption, resumption } from './position.ts';
+import { askedAt, checkResumption, checkSteps, resumption } from './position.ts';
 import { type Answer, earlierAnswer, withAnswers } from './request.ts';
-import { runStep, stepsOf } from './step.ts';
+import { runStep, type Step, stepsOf, stepsResume, textsAgain } from './step.ts';
+
+interface LoopState {
+  readonly steps: readonly string[];
+  /** The step that is running, or runs next: from 1, and from 0. */
+  readonly round: number;
+  readonly index: number;
+  readonly answers: readonly (readonly [string, Answer])[];
+  readonly last: string;
+  readonly reached?: Reached;
+}
 
 /**
  * The steps in turn, again and again, until one ends the loop or `max_iterations` rounds are over. Each gets the message
@@ -44,28 +56,51 @@ export function createLoop(
         heard(step.id, earlierAnswer(context.task, step));
     }
 
-    const ending = createEnding();
+    let round = firstRound;
+    let index = Math.max(0, begun);
+    const state = (): LoopState => ({
+      steps: steps.map(({ id }) => id),
+      round,
+      index,
+      answers: [...answers],
+      last,
+      ...(ending.reached && { reached: ending.reached }),
+    });
+    const progress = await Progress.open(context, { kind: 'loop', version: 1, state });
+    const restored = progress?.restored;
+    const ending = createEnding(restored?.reached);
+    if (restored) {
+      checkSteps(context.agent, restored.steps, steps);
+      ({ round, index, last } = restored);
+      answers.clear();
+      for (const [id, answer] of restored.answers) answers.set(id, answer);
+      yield* textsAgain(steps, answers, context.task);
+    }
+
     const tools = [...context.tools.filter(({ name }) => name !== exitLoop && name !== escalate), ...ending.tools];
     const mostOf = max_iterations || mostRounds;
-    for (let round = firstRound; round <= mostOf; round++) {
-      for (const [index, step] of steps.entries()) {
-        const resuming = asked !== undefined && round === firstRound;
-        if (resuming && index < begun) continue;
-        const reply = resuming && index === begun ? { message, waiting: asked } : undefined;
-        const work = { request: withAnswers(request, inOrder(steps, answers)), reply, speaks: false };
-        const result = yield* runStep(step, work, { ...context, tools });
-        if ('question' in result) {
-          yield { type: result.question, parts: askedAt({ step: step.id, round }, result.parts) };
-          return;
-        }
-        heard(step.id, result.answer);
-        const { reached } = ending;
-        if (!reached) continue;
+    while (round <= mostOf) {
+      const step = steps[index] as Step;
+      const reply = asked && round === firstRound && index === begun ? { message, waiting: asked } : undefined;
+      const part = progress?.part(`${step.id}/${round}`);
+      const work = { request: withAnswers(request, inOrder(steps, answers)), reply, speaks: false, part };
+      const result = yield* runStep(step, work, { ...context, tools });
+      if ('question' in result) {
+        yield { type: result.question, parts: askedAt({ step: step.id, round }, result.parts) };
+        return;
+      }
+      heard(step.id, result.answer);
+      const { reached } = ending;
+      if (reached) {
         const given = reached.reason === undefined ? '' : `Given up by "${step.name}": ${reached.reason}`;
         const answer = [last, given].filter(Boolean).join('\n\n');
         if (answer !== '') yield { type: 'text', delta: answer };
         return;
       }
+      part?.over();
+      index = (index + 1) % steps.length;
+      if (index === 0) round++;
+      if (progress && round <= mostOf) await unlessAborted(progress.save('tool_call'), context.signal);
     }
     if (max_iterations === 0) {
       throw new HectorError(
@@ -76,21 +111,27 @@ export function createLoop(
     if (last !== '') yield { type: 'text', delta: last };
   }
 
-  return { run };
+  return { resumable: stepsResume(steps), run };
 }
 
 function inOrder(steps: readonly { readonly id: string }[], answers: ReadonlyMap<string, Answer>): readonly Answer[] {
   return steps.flatMap(({ id }) => answers.get(id) ?? []);
 }
 
+/** That the loop is to end. */
+interface Reached {
+  readonly reason?: string;
+}
+
 /** The tools by which an agent ends the loop. The innermost one: those of a loop around it are not passed on. */
-function createEnding() {
-  let reached: { readonly reason?: string } | undefined;
+function createEnding(before?: Reached) {
+  let reached = before;
   const exit: Tool = {
     name: exitLoop,
     description: 'Ends the loop that this is a step of. Call it when the work is done.',
     parameters: { type: 'object', properties: {}, additionalProperties: false },
     final: true,
+    idempotent: true,
     execute() {
       reached ??= {};
       return 'The loop ends.';
@@ -106,6 +147,7 @@ function createEnding() {
       additionalProperties: false,
     },
     final: true,
+    idempotent: true,
     execute({ reason }) {
       reached ??= { reason: String(reason) };
       return 'The loop ends, and the reason is told.';

@@ -53,6 +53,15 @@ export function checkResumption(
   );
 }
 
+/** Throws where a workflow is to be continued that had other steps when its process ended. */
+export function checkSteps(agent: string, saved: readonly string[], steps: readonly { readonly id: string }[]): void {
+  if (saved.join() === steps.map(({ id }) => id).join()) return;
+  throw new HectorError(
+    'workflow_changed',
+    `The work of "${agent}" cannot be continued: its steps were changed since. Send the message without a taskId to begin another task.`,
+  );
+}
+
 /** The parts of a step's question, with the way to the step. */
 export function askedAt(position: Position, parts: readonly Part[]): readonly Part[] {
   const said = parts.length > 0 ? parts : [{ text: `The step "${position.step}" needs an answer to go on.` }];

@@ -1,8 +1,22 @@
-import type { Agent, AgentContext, AgentEvent, ExtensionPoints, Message } from '../../../core/index.ts';
+import {
+  type Agent,
+  type AgentContext,
+  type AgentEvent,
+  type ExtensionPoints,
+  type Message,
+  unlessAborted,
+} from '../../../core/index.ts';
+import { Progress } from '../progress.ts';
 import type { SequentialOptions } from './options.ts';
-import { askedAt, checkResumption, resumption } from './position.ts';
+import { askedAt, checkResumption, checkSteps, resumption } from './position.ts';
 import { type Answer, earlierAnswer, withAnswers } from './request.ts';
-import { runStep, stepsOf } from './step.ts';
+import { runStep, stepsOf, stepsResume } from './step.ts';
+
+interface SequentialState {
+  readonly steps: readonly string[];
+  /** Of the steps that have ended. */
+  readonly answers: readonly Answer[];
+}
 
 /**
  * One step after the other. Each gets the message and what those before it have answered; the last one's text is the
@@ -21,15 +35,24 @@ export function createSequential({ sub_agents }: SequentialOptions, host: Extens
       steps.findIndex(({ id }) => waiting.has(id)),
     );
     const answers: Answer[] = steps.slice(0, first).map((step) => earlierAnswer(context.task, step));
+    const ids = steps.map(({ id }) => id);
+    const state = (): SequentialState => ({ steps: ids, answers: [...answers] });
+    const progress = await Progress.open(context, { kind: 'sequential', version: 1, state });
+    if (progress?.restored) {
+      checkSteps(context.agent, progress.restored.steps, steps);
+      answers.splice(0, answers.length, ...progress.restored.answers);
+    }
     for (const [index, step] of steps.entries()) {
-      if (index < first) continue;
+      if (index < answers.length) continue;
       const asked = waiting.get(step.id);
+      const part = progress?.part(step.id);
       const result = yield* runStep(
         step,
         {
           request: withAnswers(request, answers),
           reply: asked && { message, waiting: asked },
           speaks: index === steps.length - 1,
+          part,
         },
         context,
       );
@@ -38,8 +61,10 @@ export function createSequential({ sub_agents }: SequentialOptions, host: Extens
         return;
       }
       answers.push(result.answer);
+      part?.over();
+      if (progress && index < steps.length - 1) await unlessAborted(progress.save('tool_call'), context.signal);
     }
   }
 
-  return { run };
+  return { resumable: stepsResume(steps), run };
 }

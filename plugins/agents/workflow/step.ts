@@ -2,6 +2,7 @@ import {
   type Agent,
   type AgentContext,
   type AgentEvent,
+  type Artifact,
   type ExtensionPoints,
   type Message,
   type Part,
@@ -9,6 +10,7 @@ import {
   TextBuilder,
 } from '../../../core/index.ts';
 import { transferPrefix } from '../control-tools.ts';
+import type { Part as WorkPart } from '../progress.ts';
 import { stepFailure } from './failure.ts';
 import { stepTask, type Waiting } from './position.ts';
 import type { Answer } from './request.ts';
@@ -33,6 +35,8 @@ interface StepWork {
   readonly reply?: { readonly message: Message; readonly waiting: Waiting } | undefined;
   /** Whether its text is that of the workflow. Else it is an artifact of its own, named after it. */
   readonly speaks: boolean;
+  /** Where the workflow can be continued. Whoever takes the result ends the part. */
+  readonly part?: WorkPart | undefined;
 }
 
 /** Text of an artifact that comes within so many milliseconds goes out together. */
@@ -45,7 +49,7 @@ export function stepsOf(host: Host, names: readonly string[]): readonly Step[] {
 /** Runs one step in a conversation of its own. Its other artifacts are put under its id. */
 export async function* runStep(
   step: Step,
-  { request, reply, speaks }: StepWork,
+  { request, reply, speaks, part }: StepWork,
   context: AgentContext,
 ): AsyncGenerator<AgentEvent, StepResult> {
   const { id, name, agent } = step;
@@ -55,8 +59,12 @@ export async function* runStep(
   const message = reply?.message ?? request;
   const text = new TextBuilder();
   const artifact = createTextArtifact(step, streaming);
+  const before = part?.hear(() => text.toString()) ?? '';
+  text.append(before);
+  if (!speaks && before !== '') yield artifact.restart(before);
   try {
-    const given = context.forAgent(name, { signal, tools, streaming });
+    const handover = { signal, tools, streaming };
+    const given = part ? part.context(name, handover, agent.resumable === true) : context.forAgent(name, handover);
     const task: Task = stepTask(context.task, id, request, reply?.waiting, message);
     for await (const event of agent.run(message, { ...given, task })) {
       if (event.type === 'text') {
@@ -83,6 +91,28 @@ export async function* runStep(
   return { answer: { name, text: text.toString() } };
 }
 
+export function stepsResume(steps: readonly Step[]): boolean {
+  return steps.every(({ agent }) => agent.resumable === true);
+}
+
+/** Events that put right what the end of a process has cut off: the texts of steps that had answered. */
+export function textsAgain(
+  steps: readonly Step[],
+  answers: ReadonlyMap<string, Answer>,
+  { artifacts }: Task,
+): AgentEvent[] {
+  return steps.flatMap(({ id, name }): AgentEvent[] => {
+    const said = answers.get(id)?.text ?? '';
+    const shown = artifacts.find(({ artifactId }) => artifactId === id)?.parts ?? [];
+    if (said === '' || shown.map((part) => ('text' in part ? part.text : '')).join('') === said) return [];
+    return [{ type: 'artifact', artifact: textArtifact({ id, name }, said) }];
+  });
+}
+
+function textArtifact({ id, name }: Pick<Step, 'id' | 'name'>, said: string): Artifact {
+  return { artifactId: id, name, parts: [{ text: said }] };
+}
+
 /** The text of a step as an artifact that grows. */
 function createTextArtifact({ id, name }: Step, streaming: boolean) {
   let waiting = '';
@@ -90,7 +120,7 @@ function createTextArtifact({ id, name }: Step, streaming: boolean) {
   let written = Number.NEGATIVE_INFINITY;
   const flush = (): AgentEvent | undefined => {
     if (waiting === '') return undefined;
-    const artifact = { artifactId: id, name, parts: [{ text: waiting }] };
+    const artifact = textArtifact({ id, name }, waiting);
     const event: AgentEvent = begun ? { type: 'artifact', artifact, append: true } : { type: 'artifact', artifact };
     waiting = '';
     begun = true;
@@ -99,6 +129,11 @@ function createTextArtifact({ id, name }: Step, streaming: boolean) {
   };
   return {
     flush,
+    /** What had been said, in place of all that the artifact has. */
+    restart(said: string): AgentEvent {
+      begun = true;
+      return { type: 'artifact', artifact: textArtifact({ id, name }, said) };
+    },
     add(delta: string): AgentEvent | undefined {
       waiting += delta;
       return streaming && performance.now() - written >= gatherMs ? flush() : undefined;

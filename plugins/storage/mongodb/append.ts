@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type ChatMessage, errorCode, HectorError, type SessionKey, type SessionStore } from '../../../core/index.ts';
-import { messageToJson } from '../sql/message-json.ts';
+import { errorCode, HectorError, type SessionKey } from '../../../core/index.ts';
 import { batchesOf, findSession, newSession, sessionId, unlessThere } from './conversation.ts';
 import { type BatchDocument, isDuplicate, type MongoDatabase, type SessionDocument } from './database.ts';
 
 /** Of those who wanted the same place, each tries again after another while. */
 const mostPauseMs = 40;
 
-interface Batch extends Pick<BatchDocument, 'append' | 'at' | 'count' | 'messages'> {}
+interface Batch extends Pick<BatchDocument, 'append' | 'at' | 'count' | 'messages'> {
+  /** Whether somebody else may append the same. */
+  readonly isShared: boolean;
+}
+
+/** The messages are JSON texts. With an `id`, what was appended with the same one is not appended again. */
+export type Append = (key: SessionKey, messages: readonly string[], id?: string) => Promise<void>;
 
 /**
  * Without a transaction, and without a counter: what one append adds is one document, and its `_id` is the number of its
@@ -22,15 +27,18 @@ interface Batch extends Pick<BatchDocument, 'append' | 'at' | 'count' | 'message
  *
  * The last step also finds out whether the conversation was deleted meanwhile: then the batch is taken back and the
  * messages begin a new one. An append that throws `storage_unavailable` may have been stored, as a whole.
+ *
+ * With an id it is looked for first, among all that is before the place where it would be inserted: whoever appends the same
+ * has inserted it there, or will meet this one in the index.
  */
-export function appending(database: MongoDatabase): SessionStore['append'] {
+export function appending(database: MongoDatabase): Append {
   /** Those of one process wait for each other, and compete with other processes only. */
   const last = new Map<string, Promise<unknown>>();
 
-  return async (key, messages) => {
+  return async (key, messages, id) => {
     if (messages.length === 0) return;
-    const batch = batchOf(messages);
-    database.checkSize('what is added to a conversation', batch.messages);
+    const batch = batchOf(messages, id);
+    checkAppend(database, messages);
     const deadline = performance.now() + database.operationMs;
     const name = sessionId(key);
     const before = last.get(name) ?? Promise.resolve();
@@ -45,14 +53,16 @@ export function appending(database: MongoDatabase): SessionStore['append'] {
   };
 }
 
-function batchOf(messages: readonly ChatMessage[]): Batch {
-  return {
-    append: randomUUID(),
-    at: new Date().toISOString(),
-    count: messages.length,
-    messages: messages.map(messageToJson),
-  };
-}
+export const checkAppend = (database: MongoDatabase, messages: readonly string[]) =>
+  database.checkSize('what is added to a conversation', messages);
+
+const batchOf = (messages: readonly string[], id: string | undefined): Batch => ({
+  append: id ?? randomUUID(),
+  isShared: id !== undefined,
+  at: new Date().toISOString(),
+  count: messages.length,
+  messages,
+});
 
 async function append(database: MongoDatabase, key: SessionKey, batch: Batch, deadline: number): Promise<void> {
   for (;;) {
@@ -89,12 +99,14 @@ async function findOrBegin(database: MongoDatabase, key: SessionKey): Promise<Se
 async function insert(
   database: MongoDatabase,
   session: SessionDocument,
-  batch: Batch,
+  { isShared, ...batch }: Batch,
   deadline: number,
 ): Promise<number | undefined> {
   let first = session.messages;
   let isRepetition = false;
   for (;;) {
+    const earlier = isShared ? await placeOf(database, session, batch.append) : undefined;
+    if (earlier !== undefined) return earlier;
     const document = { _id: batchId(session.incarnation, first), first, ...batch };
     try {
       await database.run(({ maxTimeMS }) => database.events.insertOne(document, { maxTimeMS }));
@@ -130,8 +142,16 @@ async function isThere(database: MongoDatabase, { _id, append }: BatchDocument):
   return found?.append === append;
 }
 
+async function placeOf(database: MongoDatabase, { incarnation }: SessionDocument, append: string) {
+  const filter = { ...batchesOf(incarnation), append };
+  const found = await database.run((limits) =>
+    database.events.findOne(filter, { ...limits, projection: { first: 1 } }),
+  );
+  return found?.first;
+}
+
 /** Sorted as text, they are sorted by number. */
-const batchId = (incarnation: string, first: number) => `${incarnation}:${String(first).padStart(10, '0')}`;
+export const batchId = (incarnation: string, first: number) => `${incarnation}:${String(first).padStart(10, '0')}`;
 
 function checkTime({ who, operationMs }: MongoDatabase, deadline: number): void {
   if (performance.now() < deadline) return;

@@ -2,20 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Collection, MongoClient } from 'mongodb';
 import { errorMessage, HectorError } from '../../../core/index.ts';
 import { withoutSecrets } from './client.ts';
-
-/** The task as it is on the wire, as JSON text: no key and no depth is special, and what it is looked up by is beside it. */
-export interface TaskDocument {
-  readonly _id: string;
-  readonly owner: string;
-  readonly agent: string;
-  readonly contextId: string;
-  readonly state: string;
-  /** ISO 8601, UTC, with milliseconds: sorted as text, it is sorted by time. */
-  readonly statusAt: string;
-  readonly task: string;
-  /** JSON of the owner and the agent, where one of them is looked up by a hash. */
-  readonly names?: string;
-}
+import type { EntryDocument, TaskDocument } from './task-document.ts';
 
 export interface SessionDocument {
   /** Made of owner, agent and context. */
@@ -42,11 +29,25 @@ export interface BatchDocument {
   readonly messages: readonly string[];
 }
 
-/** `schema`, and `deleted:<incarnation>` of each conversation whose batches may still have to go. */
+/**
+ * `schema`; `deleted:<incarnation>` of each conversation whose batches may still have to go, `pruned:<incarnation>` of each
+ * task whose log may; and `cancel:<incarnation>:<base>` of each run that somebody has asked to cancel.
+ */
 export interface MetaDocument {
   readonly _id: string;
   readonly version?: number;
   readonly at: string;
+  /** The `_id` of the task that it is about. */
+  readonly task?: string;
+  /** Its id as JSON, since `task` may be a hash. */
+  readonly taskId?: string;
+}
+
+/** A holder, and until when it is alive by the clock of the server. */
+export interface ReplicaDocument {
+  readonly _id: string;
+  readonly renewedAt: Date;
+  readonly leaseMs: number;
 }
 
 /** What goes with one operation: how long the server may work on it, and when nobody waits for it any more. */
@@ -69,6 +70,8 @@ const mostBytes = 16 * 1024 ** 2 - 64 * 1024;
 /** The collections, and the only way to them: every operation ends in time, and every failure says what it is. */
 export class MongoDatabase implements AsyncDisposable {
   readonly tasks: Collection<TaskDocument>;
+  readonly log: Collection<EntryDocument>;
+  readonly replicas: Collection<ReplicaDocument>;
   readonly sessions: Collection<SessionDocument>;
   readonly events: Collection<BatchDocument>;
   readonly meta: Collection<MetaDocument>;
@@ -79,6 +82,8 @@ export class MongoDatabase implements AsyncDisposable {
   constructor(options: MongoDatabaseOptions) {
     const db = options.client.db(options.database);
     this.tasks = db.collection('hector_tasks');
+    this.log = db.collection('hector_task_events');
+    this.replicas = db.collection('hector_replicas');
     this.sessions = db.collection('hector_sessions');
     this.events = db.collection('hector_session_events');
     this.meta = db.collection('hector_meta');
@@ -120,6 +125,15 @@ export class MongoDatabase implements AsyncDisposable {
     } finally {
       over.abort();
     }
+  }
+
+  /** What time it is by the clock of the server, to the millisecond it takes to ask. */
+  async serverTime(): Promise<Date> {
+    const { client } = this.#options;
+    const hello = await this.run(({ signal }) => client.db('admin').command({ hello: 1 }, { signal }));
+    const { localTime } = hello as { localTime?: unknown };
+    if (localTime instanceof Date) return localTime;
+    throw this.#unavailable('does not say what time it is');
   }
 
   /** Throws what the server would refuse with less to say. */

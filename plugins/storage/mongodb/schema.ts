@@ -3,7 +3,10 @@ import { HectorError, type SchemaStatus } from '../../../core/index.ts';
 import { isDuplicate, type Limits, type MongoDatabase } from './database.ts';
 
 /** Each brings the database from the version before it to its own, and does no harm where another process has done so. */
-const migrations: readonly ((database: MongoDatabase, limits: Limits) => Promise<unknown>)[] = [firstVersion];
+const migrations: readonly ((database: MongoDatabase, limits: Limits) => Promise<unknown>)[] = [
+  firstVersion,
+  secondVersion,
+];
 
 const wanted = migrations.length;
 
@@ -24,6 +27,12 @@ async function firstVersion({ tasks, sessions }: MongoDatabase, { maxTimeMS }: L
   );
 }
 
+/** What version 1 has stored stays as it is: a task is given its log when it is first written again. */
+async function secondVersion({ tasks, events }: MongoDatabase, { maxTimeMS }: Limits): Promise<void> {
+  await tasks.createIndexes([{ name: 'hector_work', key: { work: 1 } }], { maxTimeMS });
+  await events.createIndexes([{ name: 'hector_append', key: { append: 1 } }], { maxTimeMS });
+}
+
 export async function schemaStatus(database: MongoDatabase, signal: AbortSignal): Promise<SchemaStatus> {
   const found = await database.run((limits) => database.meta.findOne({ _id: 'schema' }, limits), signal);
   return { version: found?.version ?? 0, wanted };
@@ -41,6 +50,17 @@ export async function migrate(database: MongoDatabase, signal: AbortSignal): Pro
   const status = await schemaStatus(database, signal);
   refuseNewer(database, status.version);
   return status;
+}
+
+/** Throws where this version of Hector cannot work with the schema that is there. */
+export async function checkSchema(database: MongoDatabase, signal: AbortSignal): Promise<void> {
+  const { version } = await schemaStatus(database, signal);
+  refuseNewer(database, version);
+  if (version === wanted) return;
+  throw new HectorError(
+    'storage_schema_older',
+    `${database.who} has version ${version} of the schema, and this version of Hector works with ${wanted}. Run hector db migrate, or start hector serve, which brings it up to date.`,
+  );
 }
 
 /** Never back: somebody newer may have gone on from there. */

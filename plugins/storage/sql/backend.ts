@@ -1,7 +1,8 @@
-import type { Logger, SessionStore, StorageBackend, TaskStore } from '../../../core/index.ts';
-import { migrate, schemaStatus } from './migrate.ts';
+import { errorCode, type Logger, type RunStore, type SchemaStatus, type StorageBackend } from '../../../core/index.ts';
+import { checkSchema, migrate, schemaStatus } from './migrate.ts';
 import { Opening } from './opening.ts';
 import { prune } from './prune.ts';
+import { runStore } from './runs.ts';
 import { sessionStore } from './sessions.ts';
 import type { SqlDatabase } from './tables.ts';
 import { taskStore } from './tasks.ts';
@@ -12,16 +13,25 @@ const firstAttemptMs = 8_000;
 export interface SqlBackendOptions {
   readonly who: string;
   readonly logger: Logger;
+  /** `false`: the schema is left as it is. While it is not what is wanted, nothing works but to look at it and to migrate. */
+  readonly migrate?: boolean | undefined;
+  /** Hears of what is written, here and elsewhere. */
+  readonly watch?: RunStore['watch'];
+  /** Whether what is written is told to those that watch. */
+  readonly notify?: boolean;
 }
 
 /** What every SQL database has in common. It owns the database from here on. */
-export async function sqlBackend(database: SqlDatabase, { who, logger }: SqlBackendOptions): Promise<StorageBackend> {
+export async function sqlBackend(database: SqlDatabase, options: SqlBackendOptions): Promise<StorageBackend> {
+  const { who, logger, watch, notify = false } = options;
   const opening = new Opening({
     who,
     logger,
     open: async (signal) => {
-      await migrate(database, signal);
+      await (options.migrate === false ? checkSchema(database) : migrate(database, signal));
     },
+    // Somebody else may migrate.
+    mayPass: (error) => options.migrate === false && errorCode(error)?.startsWith('storage_schema_') === true,
   });
   const dispose = async () => {
     // At once: an attempt that hangs ends when its connection does.
@@ -33,28 +43,34 @@ export async function sqlBackend(database: SqlDatabase, { who, logger }: SqlBack
     await dispose();
     throw error;
   }
-  const guarded = (): SqlDatabase => {
-    opening.check();
-    return database;
-  };
+  const check = () => opening.check();
   const { backup } = database;
   return {
-    tasks: checkedTasks(guarded, taskStore(database)),
-    sessions: checkedSessions(guarded, sessionStore(database)),
+    tasks: guarded(check, taskStore(database, { notify })),
+    sessions: guarded(check, sessionStore(database)),
+    runs: { ...guarded(check, runStore(database, { notify })), ...(watch && { watch }) },
     async ping(signal) {
-      await guarded().ping(signal);
+      check();
+      await database.ping(signal);
     },
     schema: {
       async status(signal) {
         signal.throwIfAborted();
         return await schemaStatus(database);
       },
-      migrate: (signal) => migrate(database, signal),
+      async migrate(signal): Promise<SchemaStatus> {
+        const status = await migrate(database, signal);
+        await opening.again();
+        return status;
+      },
     },
-    prune: async (limits, signal) => await prune(guarded(), limits, signal),
+    async prune(limits, signal) {
+      check();
+      return await prune(database, limits, signal);
+    },
     ...(backup && {
       async backup(file: string, signal: AbortSignal) {
-        guarded();
+        check();
         await backup.call(database, file, signal);
       },
     }),
@@ -62,40 +78,15 @@ export async function sqlBackend(database: SqlDatabase, { who, logger }: SqlBack
   };
 }
 
-function checkedTasks(check: () => unknown, tasks: TaskStore): TaskStore {
-  return {
-    async get(taskId) {
+/** The same, where `check` does not throw. All its methods are asynchronous. */
+function guarded<T extends object>(check: () => void, store: T): T {
+  const methods = Object.entries(store) as [string, (...args: unknown[]) => Promise<unknown>][];
+  const all = methods.map(([name, method]) => [
+    name,
+    async (...args: unknown[]) => {
       check();
-      return await tasks.get(taskId);
+      return await method(...args);
     },
-    async put(task) {
-      check();
-      await tasks.put(task);
-    },
-    async list(query) {
-      check();
-      return await tasks.list(query);
-    },
-  };
-}
-
-function checkedSessions(check: () => unknown, sessions: Required<SessionStore>): Required<SessionStore> {
-  return {
-    async append(key, messages) {
-      check();
-      await sessions.append(key, messages);
-    },
-    async history(key) {
-      check();
-      return await sessions.history(key);
-    },
-    async list(query) {
-      check();
-      return await sessions.list(query);
-    },
-    async delete(key) {
-      check();
-      return await sessions.delete(key);
-    },
-  };
+  ]);
+  return Object.fromEntries(all) as T;
 }

@@ -55,6 +55,17 @@ async function versionIn({ builder, dialect }: SqlDatabase, run: RunQuery): Prom
   return Number(row?.version ?? 0);
 }
 
+/** Throws where it is not what is wanted. */
+export async function checkSchema(database: SqlDatabase): Promise<void> {
+  const { version } = await schemaStatus(database);
+  refuseNewer(version);
+  if (version < wanted)
+    throw new HectorError(
+      'storage_schema_older',
+      `The database has version ${version} of the schema, and this version of Hector works with ${wanted}. Run hector db migrate, or start hector serve, which brings it up to date.`,
+    );
+}
+
 function refuseNewer(version: number): void {
   if (version <= wanted) return;
   throw new HectorError(

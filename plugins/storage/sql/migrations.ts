@@ -1,4 +1,4 @@
-import { type CompiledQuery, type Kysely, sql } from 'kysely';
+import { type ColumnDefinitionBuilder, type CompiledQuery, type Kysely, sql } from 'kysely';
 import type { Dialect, Tables } from './tables.ts';
 
 interface Migration {
@@ -66,6 +66,63 @@ export const migrations: readonly Migration[] = [
           .addForeignKeyConstraint('hector_session_events_of', [...key], 'hector_sessions', [...key], (constraint) =>
             constraint.onDelete('cascade'),
           ),
+      ].map((statement) => statement.compile());
+    },
+  },
+  {
+    name: 'tasks at work',
+    up({ schema }, dialect) {
+      const name = dialect === 'postgres' ? sql`text collate "C"` : 'text';
+      const zero = (column: ColumnDefinitionBuilder) => column.notNull().defaultTo(0);
+      const added = [
+        ['version', 'bigint', (column: ColumnDefinitionBuilder) => column.notNull().defaultTo(1)],
+        ['sequence', 'bigint', zero],
+        ['base_sequence', 'bigint', zero],
+        ['holder', name],
+        ['request', 'text'],
+        ['begun_at', name],
+        ['saved_at', name],
+        ['claims', 'integer', zero],
+        ['cancel_requested', 'integer', zero],
+      ] as const;
+      return [
+        // SQLite takes one column at a time.
+        ...added.map(([column, type, more]) => schema.alterTable('hector_tasks').addColumn(column, type, more)),
+        schema
+          .createIndex('hector_tasks_at_work')
+          .on('hector_tasks')
+          .columns(['holder', 'id'])
+          .where('holder', 'is not', null),
+        schema
+          .createTable('hector_task_events')
+          .addColumn('task_id', name, (column) => column.notNull())
+          .addColumn('sequence', 'bigint', (column) => column.notNull())
+          .addColumn('changes', 'text', (column) => column.notNull())
+          .addColumn('statuses', 'text')
+          .addPrimaryKeyConstraint('hector_task_events_key', ['task_id', 'sequence'])
+          .addForeignKeyConstraint('hector_task_events_of', ['task_id'], 'hector_tasks', ['id'], (constraint) =>
+            constraint.onDelete('cascade'),
+          ),
+        schema
+          .createIndex('hector_task_events_with_status')
+          .on('hector_task_events')
+          .columns(['task_id', 'sequence'])
+          .where(sql.ref('statuses'), 'is not', null),
+        schema
+          .createTable('hector_checkpoints')
+          .addColumn('task_id', name, (column) => column.primaryKey().notNull())
+          .addColumn('owner', name, (column) => column.notNull())
+          .addColumn('context_id', name, (column) => column.notNull())
+          .addColumn('agent', name, (column) => column.notNull())
+          .addColumn('checkpoint', 'text', (column) => column.notNull())
+          .addColumn('saved_at', name, (column) => column.notNull())
+          .addForeignKeyConstraint('hector_checkpoints_of', ['task_id'], 'hector_tasks', ['id'], (constraint) =>
+            constraint.onDelete('cascade'),
+          ),
+        schema
+          .createTable('hector_replicas')
+          .addColumn('holder', name, (column) => column.primaryKey().notNull())
+          .addColumn('lease_until', 'bigint', (column) => column.notNull()),
       ].map((statement) => statement.compile());
     },
   },

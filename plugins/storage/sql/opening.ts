@@ -10,6 +10,8 @@ export interface OpeningOptions {
   readonly logger: Logger;
   /** Brings it to where it can be used, or throws. */
   open(signal: AbortSignal): Promise<void>;
+  /** Whether what it threw may be otherwise later. What is `storage_unavailable` may in any case. */
+  readonly mayPass?: (error: unknown) => boolean;
 }
 
 /** Tries until it can be used, and says meanwhile why it cannot. */
@@ -27,20 +29,26 @@ export class Opening implements AsyncDisposable {
 
   /**
    * Waits for the first attempt, but not for long. Throws what trying again will not change; with everything else it goes
-   * on by itself.
+   * on by itself. So it does with whatever comes when nobody waits any more who could be told.
    */
   async begin(ms: number): Promise<void> {
+    let waits = true;
     const first = this.#attempt();
-    this.#trying = first.then(
-      (opened) => (opened ? undefined : this.#tryOn()),
-      () => undefined,
-    );
+    this.#trying = first
+      .catch((error: unknown) => waits || this.#note(error))
+      .then((over) => (over ? undefined : this.#tryOn()));
     const timer = new AbortController();
     try {
       await Promise.race([first, pause(ms, undefined, { signal: timer.signal })]);
     } finally {
+      waits = false;
       timer.abort();
     }
+  }
+
+  /** Tries at once, beside what goes on by itself. */
+  async again(): Promise<void> {
+    await this.#attempt();
   }
 
   /** Throws where it cannot be used now. */
@@ -69,7 +77,7 @@ export class Opening implements AsyncDisposable {
       await open(signal);
     } catch (error) {
       if (signal.aborted) return false;
-      if (errorCode(error) !== 'storage_unavailable') throw error;
+      if (!this.#mayPass(error)) throw error;
       return this.#note(error);
     }
     if (this.#wasToldOf !== undefined) logger.info({ database: who }, 'the database can be used now');
@@ -80,15 +88,16 @@ export class Opening implements AsyncDisposable {
   /** One reason is told once, however often it comes. */
   #note(error: unknown): false {
     const reason = errorMessage(error);
-    const code = errorCode(error);
     this.#failure =
-      error instanceof HectorError && code === 'storage_unavailable'
-        ? error
-        : this.#unavailable(`cannot be used: ${reason}`);
+      error instanceof HectorError && this.#mayPass(error) ? error : this.#unavailable(`cannot be used: ${reason}`);
     if (reason === this.#wasToldOf) return false;
     this.#wasToldOf = reason;
     this.#options.logger.warn({ database: this.#options.who, reason }, 'the database cannot be used: trying on');
     return false;
+  }
+
+  #mayPass(error: unknown): boolean {
+    return errorCode(error) === 'storage_unavailable' || this.#options.mayPass?.(error) === true;
   }
 
   #unavailable(what: string): HectorError {

@@ -2,6 +2,7 @@ import { type ExtensionPoints, HectorError, milliseconds, type StorageBackend } 
 import { sqlBackend } from './backend.ts';
 import { addressOfDsn, type PgAddress, type SslMode, tlsOf } from './pg-address.ts';
 import { PgDatabase } from './pg-database.ts';
+import { PgListener } from './pg-listener.ts';
 import { PgPool } from './pg-pool.ts';
 
 export interface PostgresSettings {
@@ -13,6 +14,7 @@ export interface PostgresSettings {
   readonly password?: string;
   readonly dsn?: string;
   readonly read_dsn?: string;
+  readonly listen_dsn?: string;
   readonly ssl_mode?: SslMode;
   readonly ssl_ca?: string;
   readonly ssl_cert?: string;
@@ -30,26 +32,39 @@ export async function postgresBackend(
 ): Promise<StorageBackend> {
   const who = `databases.${context.name}`;
   const address = addressOf(settings, who);
-  const readAddress = settings.read_dsn === undefined ? undefined : addressOfDsn(settings.read_dsn, `${who}.read_dsn`);
   const folder = context.folder ?? '.';
-  const [tls, readTls] = await Promise.all([
-    tlsOf(address, folder, who),
-    readAddress && tlsOf(readAddress, folder, `${who}.read_dsn`),
-  ]);
-  const pool = (each: PgAddress, eachTls: Awaited<ReturnType<typeof tlsOf>>) =>
+  const connectMs = milliseconds(settings.connect_timeout);
+  const other = async (key: 'read_dsn' | 'listen_dsn') => {
+    const dsn = settings[key];
+    if (dsn === undefined) return undefined;
+    const otherAddress = addressOfDsn(dsn, `${who}.${key}`);
+    return { address: otherAddress, tls: await tlsOf(otherAddress, folder, `${who}.${key}`) };
+  };
+  const [tls, read, listen] = await Promise.all([tlsOf(address, folder, who), other('read_dsn'), other('listen_dsn')]);
+  const pool = (to: { readonly address: PgAddress; readonly tls: typeof tls }) =>
     new PgPool({
       who,
-      address: each,
-      tls: eachTls,
+      ...to,
       maxConns: settings.max_conns,
       maxIdle: settings.max_idle ?? settings.max_conns,
       lifetimeMs: milliseconds(settings.conn_max_lifetime),
-      connectMs: milliseconds(settings.connect_timeout),
+      connectMs,
     });
-  const primary = pool(address, tls);
-  const replica = readAddress && pool(readAddress, readTls ?? false);
+  const primary = pool({ address, tls });
+  const replica = read && pool(read);
   const database = new PgDatabase({ who, primary, replica, statementMs: milliseconds(settings.statement_timeout) });
-  return await sqlBackend(database, { who, logger: context.logger });
+  const options = { who, logger: context.logger, migrate: context.migrate };
+  if (!listen) return await sqlBackend(database, options);
+
+  const listener = new PgListener({ ...listen, who: `${who}.listen_dsn`, connectMs, logger: context.logger });
+  const watch = listener.watch.bind(listener);
+  const backend = await sqlBackend(database, { ...options, watch, notify: true });
+  return {
+    ...backend,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([listener[Symbol.asyncDispose](), backend[Symbol.asyncDispose]?.()]);
+    },
+  };
 }
 
 const exclusive = ['host', 'port', 'database', 'user', 'username', 'password', 'ssl_mode'] as const;

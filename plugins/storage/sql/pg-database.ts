@@ -1,6 +1,7 @@
 import type { CompiledQuery } from 'kysely';
 import { errorCode, HectorError } from '../../../core/index.ts';
 import { builderFor } from './builder.ts';
+import { gaveWay } from './pg-errors.ts';
 import type { PgPool, PgResult } from './pg-pool.ts';
 import type { ReadOptions, RunQuery, SqlDatabase, Written } from './tables.ts';
 
@@ -47,14 +48,12 @@ export class PgDatabase implements SqlDatabase {
   }
 
   async write(...queries: readonly CompiledQuery[]): Promise<readonly Written[]> {
-    const { primary, statementMs } = this.#options;
-    const [first, ...others] = queries;
-    if (first && others.length === 0) return [written(await primary.query(first.sql, first.parameters, statementMs))];
-    return await primary.transaction(statementMs, async (run) => {
-      const all: Written[] = [];
-      for (const query of queries) all.push(written(await run(query.sql, query.parameters)));
-      return all;
-    });
+    try {
+      return await this.#write(queries);
+    } catch (error) {
+      if (!gaveWay(error)) throw error;
+      return await this.#write(queries);
+    }
   }
 
   async exclusively<T>(work: (run: RunQuery) => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -82,6 +81,17 @@ export class PgDatabase implements SqlDatabase {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#options.primary, this.#options.replica].map((pool) => pool?.[Symbol.asyncDispose]()));
+  }
+
+  async #write(queries: readonly CompiledQuery[]): Promise<readonly Written[]> {
+    const { primary, statementMs } = this.#options;
+    const [first, ...others] = queries;
+    if (first && others.length === 0) return [written(await primary.query(first.sql, first.parameters, statementMs))];
+    return await primary.transaction(statementMs, async (run) => {
+      const all: Written[] = [];
+      for (const query of queries) all.push(written(await run(query.sql, query.parameters)));
+      return all;
+    });
   }
 }
 

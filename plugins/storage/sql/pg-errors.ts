@@ -1,9 +1,9 @@
 import { errorCode, errorMessage, HectorError } from '../../../core/index.ts';
 
 /** What is wrong with a statement or its values, and will be the next time: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const lasting = /^(0A|22|23|42)/;
+const lasting = /^(0A|22|23|42|54)/;
 
-/** All else may pass: the server is away, starts, is full, or does not let this user in as yet. */
+/** All else may pass: the server is away, starts, is full, is a standby, or does not let this user in as yet. */
 export function pgError(error: unknown, who: string, secrets: readonly string[]): HectorError {
   if (error instanceof HectorError) return error;
   const code = errorCode(error) ?? '';
@@ -22,4 +22,10 @@ function reasonOf(error: unknown): string {
   if (error instanceof AggregateError || (error instanceof Error && 'syscall' in error))
     return `the server cannot be reached (${code ?? 'no address of it answers'})`;
   return errorMessage(error) || (errorCode(error) ?? 'it failed without saying why');
+}
+
+/** The server gave it up in favour of another that got in its way. Nothing of it was done. */
+export function gaveWay(error: unknown): boolean {
+  const code = error instanceof Error ? errorCode(error.cause) : undefined;
+  return code === '40P01' || code === '40001';
 }

@@ -24,6 +24,7 @@ export type PgRun = <R>(text: string, values?: readonly unknown[]) => Promise<Pg
 const mostWaiting = 1_000;
 const idleMs = 60_000;
 const closeMs = 2_000;
+const readOnly = '25006';
 
 /** What its own pool relies on and its types leave out. */
 interface Inside {
@@ -158,7 +159,10 @@ export class PgPool implements AsyncDisposable {
   }
 }
 
-/** What the server itself answered leaves the connection as good as before, unless it says that it ends it. */
+/**
+ * What the server itself answered leaves the connection as good as before, unless it says that it ends it, or that it is not
+ * to be written to: another may have become the one that is, and a new connection finds it.
+ */
 function isFromServer(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.severity !== 'FATAL';
+  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.code !== readOnly;
 }

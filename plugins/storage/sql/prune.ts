@@ -30,36 +30,36 @@ async function repeat(database: SqlDatabase, query: CompiledQuery, most: number,
   }
 }
 
-/** The condition is there twice: a task that was picked may have gone on before it is deleted. */
-function oldTasks({ builder }: SqlDatabase, before: string): CompiledQuery {
-  const states = [...terminalStates];
+/**
+ * With their batches and checkpoints. In Postgres what is picked is locked until it is deleted, and what another has locked is
+ * left to it: a task that goes on stays, and many may prune at once.
+ */
+function oldTasks({ builder, dialect }: SqlDatabase, before: string): CompiledQuery {
   const picked = builder
     .selectFrom('hector_tasks')
     .select('id')
-    .where('state', 'in', states)
+    .where('state', 'in', [...terminalStates])
     .where('status_at', '<', utc(before))
+    .where('holder', 'is', null)
     .orderBy('status_at')
     .limit(tasksAtOnce);
-  return builder
-    .deleteFrom('hector_tasks')
-    .where('id', 'in', picked)
-    .where('state', 'in', states)
-    .where('status_at', '<', utc(before))
-    .compile();
+  if (dialect === 'sqlite') return builder.deleteFrom('hector_tasks').where('id', 'in', picked).compile();
+  return sql`with picked as materialized (${picked.forUpdate().skipLocked()})
+    delete from hector_tasks t using picked p where t.id = p.id`.compile(builder);
 }
 
-function oldSessions({ builder }: SqlDatabase, before: string): CompiledQuery {
+function oldSessions({ builder, dialect }: SqlDatabase, before: string): CompiledQuery {
   const picked = builder
     .selectFrom('hector_sessions')
     .select(['owner', 'agent', 'context_id'])
     .where('updated_at', '<', utc(before))
     .orderBy('updated_at')
     .limit(sessionsAtOnce);
-  return builder
-    .deleteFrom('hector_sessions')
-    .where(sql<boolean>`(owner, agent, context_id) in (${picked})`)
-    .where('updated_at', '<', utc(before))
-    .compile();
+  if (dialect === 'sqlite')
+    return sql`delete from hector_sessions where (owner, agent, context_id) in (${picked})`.compile(builder);
+  return sql`with picked as materialized (${picked.forUpdate().skipLocked()})
+    delete from hector_sessions s using picked p
+    where s.owner = p.owner and s.agent = p.agent and s.context_id = p.context_id`.compile(builder);
 }
 
 const utc = (time: string) => new Date(time).toISOString();

@@ -1,7 +1,7 @@
-import { type CompiledQuery, sql } from 'kysely';
-import type { ChatMessage, SessionKey, SessionStore, StoredSession } from '../../../core/index.ts';
-import { messageFromJson, messageToJson } from './message-json.ts';
-import { indexed, realNames } from './names.ts';
+import { sql } from 'kysely';
+import { messageFromJson, type SessionKey, type SessionStore, type StoredSession } from '../../../core/index.ts';
+import { appended, appendQueries } from './appends.ts';
+import { indexed } from './names.ts';
 import { decodeToken, pageOf } from './page-token.ts';
 import type { SessionEventRow, SessionRow, SqlDatabase } from './tables.ts';
 
@@ -12,12 +12,16 @@ export function sessionStore(database: SqlDatabase): Required<SessionStore> {
   const { builder } = database;
   return {
     async append(key, messages) {
-      if (messages.length > 0) await database.write(...appending(database, key, messages));
+      if (messages.length > 0) await database.write(...appendQueries(database, appended([{ key, messages }])));
     },
 
     async history(key) {
-      const found = (await upToDate(database, key)) ?? (await database.read(eventsOf(database, key)));
-      return found.map(({ message }) => messageFromJson(message));
+      return (await eventsIn(database, key)).map(({ message }) => messageFromJson(message));
+    },
+
+    async recent(key, limit, before) {
+      const rows = await eventsIn(database, key, { limit, before });
+      return { first: Number(rows[0]?.sequence ?? 0), messages: rows.map(({ message }) => messageFromJson(message)) };
     },
 
     async list({ owner, agent, pageSize, pageToken }) {
@@ -49,76 +53,59 @@ export function sessionStore(database: SqlDatabase): Required<SessionStore> {
 
 type EventRow = Pick<SessionEventRow, 'sequence' | 'message'>;
 
-function eventsOf({ builder }: SqlDatabase, { owner, agent, contextId }: SessionKey): CompiledQuery<EventRow> {
-  return builder
-    .selectFrom('hector_session_events')
-    .select(['sequence', 'message'])
-    .where('owner', '=', indexed(owner))
-    .where('agent', '=', indexed(agent))
-    .where('context_id', '=', indexed(contextId))
-    .orderBy('sequence')
-    .compile();
+/** Of the messages before the one numbered `before`, the newest `limit`; else all. */
+interface Range {
+  readonly limit: number;
+  readonly before?: number | undefined;
 }
 
-/** What a replica has, if that is all there is: the primary says how many messages there are. */
-async function upToDate(database: SqlDatabase, key: SessionKey): Promise<readonly EventRow[] | undefined> {
-  if (!database.hasReplica) return undefined;
-  const last = database.builder
-    .selectFrom('hector_sessions')
-    .select('last_sequence')
-    .where('owner', '=', indexed(key.owner))
-    .where('agent', '=', indexed(key.agent))
-    .where('context_id', '=', indexed(key.contextId));
-  const [events, [session]] = await Promise.all([
-    database.read(eventsOf(database, key), { stale: true }),
-    database.read(last.compile()),
-  ]);
-  return Number(events.at(-1)?.sequence ?? 0) === Number(session?.last_sequence ?? 0) ? events : undefined;
+/** Newest first where a range is wanted, else oldest first. */
+function eventsOf({ builder }: SqlDatabase, { owner, agent, contextId }: SessionKey, range?: Range) {
+  let query = builder
+    .selectFrom('hector_session_events as e')
+    .select(['e.sequence', 'e.message'])
+    .where('e.owner', '=', indexed(owner))
+    .where('e.agent', '=', indexed(agent))
+    .where('e.context_id', '=', indexed(contextId));
+  if (range?.before !== undefined) query = query.where('e.sequence', '<', range.before);
+  return range ? query.orderBy('e.sequence', 'desc').limit(range.limit) : query.orderBy('e.sequence');
+}
+
+/** Oldest first. */
+async function eventsIn(database: SqlDatabase, key: SessionKey, range?: Range): Promise<readonly EventRow[]> {
+  const upToDate = database.hasReplica ? await eventsOnReplica(database, key, range) : undefined;
+  const rows = upToDate ?? (await database.read<EventRow>(eventsOf(database, key, range).compile()));
+  return range ? rows.toReversed() : rows;
 }
 
 /**
- * The session's row gives out the numbers: whoever raises its last one has it to himself until the messages are there. In
- * Postgres that is one statement, and one round trip; SQLite has no such statement, and no trips.
+ * What a replica has, if that is all there is: the primary says how many messages there are, and when the conversation began,
+ * since one that was deleted may have begun anew.
  */
-function appending(
-  { dialect, builder }: SqlDatabase,
-  { owner, agent, contextId }: SessionKey,
-  messages: readonly ChatMessage[],
-): CompiledQuery[] {
-  const now = new Date().toISOString();
-  const key = { owner: indexed(owner), agent: indexed(agent), context_id: indexed(contextId) };
-  const texts = messages.map(messageToJson);
-  const names = realNames({ owner, agent, contextId });
-  const raise = builder
-    .insertInto('hector_sessions')
-    .values({ ...key, last_sequence: texts.length, names, created_at: now, updated_at: now })
-    .onConflict((conflict) =>
-      conflict.columns(['owner', 'agent', 'context_id']).doUpdateSet((eb) => ({
-        last_sequence: eb('hector_sessions.last_sequence', '+', texts.length),
-        updated_at: now,
-      })),
-    );
-  const columns = ['owner', 'agent', 'context_id', 'sequence', 'message'] as const;
-  if (dialect === 'postgres') {
-    const append = builder
-      .with('session', () => raise.returning(['owner', 'agent', 'context_id', 'last_sequence']))
-      .insertInto('hector_session_events')
-      .columns(columns)
-      .expression(
-        sql`select s.owner, s.agent, s.context_id, s.last_sequence - ${texts.length}::bigint + m.place, m.message
-          from session s, unnest(${texts}::text[]) with ordinality as m(message, place)`,
-      );
-    return [append.compile()];
-  }
-  const append = builder
-    .insertInto('hector_session_events')
-    .columns(columns)
-    .expression(
-      sql`select s.owner, s.agent, s.context_id, s.last_sequence - ${texts.length} + m.key + 1, m.value
-        from hector_sessions s, json_each(${JSON.stringify(texts)}) m
-        where s.owner = ${key.owner} and s.agent = ${key.agent} and s.context_id = ${key.context_id}`,
-    );
-  return [raise.compile(), append.compile()];
+async function eventsOnReplica(
+  database: SqlDatabase,
+  key: SessionKey,
+  range: Range | undefined,
+): Promise<readonly EventRow[] | undefined> {
+  const session = database.builder
+    .selectFrom('hector_sessions')
+    .select(['last_sequence', 'created_at'])
+    .where('owner', '=', indexed(key.owner))
+    .where('agent', '=', indexed(key.agent))
+    .where('context_id', '=', indexed(key.contextId));
+  const events = eventsOf(database, key, range)
+    .innerJoin('hector_sessions as s', (join) =>
+      join.onRef('s.owner', '=', 'e.owner').onRef('s.agent', '=', 'e.agent').onRef('s.context_id', '=', 'e.context_id'),
+    )
+    .select('s.created_at');
+  const [rows, [there]] = await Promise.all([
+    database.read(events.compile(), { stale: true }),
+    database.read(session.compile()),
+  ]);
+  const wanted = Math.min(Number(there?.last_sequence ?? 0), (range?.before ?? Number.POSITIVE_INFINITY) - 1);
+  if (wanted < 1) return [];
+  const newest = range ? rows[0] : rows.at(-1);
+  return newest?.created_at === there?.created_at && Number(newest?.sequence) === wanted ? rows : undefined;
 }
 
 function storedSession({ owner, agent, context_id, last_sequence, names, updated_at }: ListedRow): StoredSession {

@@ -4,6 +4,9 @@ import type { CompiledQuery, Kysely } from 'kysely';
 export interface Tables {
   hector_migrations: MigrationRow;
   hector_tasks: TaskRow;
+  hector_task_events: TaskEventRow;
+  hector_checkpoints: CheckpointRow;
+  hector_replicas: ReplicaRow;
   hector_sessions: SessionRow;
   hector_session_events: SessionEventRow;
 }
@@ -27,6 +30,43 @@ export interface TaskRow {
   names: string | null;
   created_at: string;
   updated_at: string;
+  version: number;
+  /** Of the last batch of changes; it is raised under the lock of this row, and never falls. */
+  sequence: number;
+  /** What is in `task` already: batches up to this one are of no account, wherever they come from. */
+  base_sequence: number;
+  /** Who works on it; '' where it was released and is to be claimed. */
+  holder: string | null;
+  request: string | null;
+  begun_at: string | null;
+  saved_at: string | null;
+  claims: number;
+  /** 0 or 1. */
+  cancel_requested: number;
+}
+
+export interface TaskEventRow {
+  task_id: string;
+  sequence: number;
+  /** A batch of changes as a JSON array. Text, for the same reason as `task`. */
+  changes: string;
+  /** Those of them that say a status, as a JSON array; null where none does. A list without artifacts reads no more. */
+  statuses: string | null;
+}
+
+export interface CheckpointRow {
+  task_id: string;
+  owner: string;
+  context_id: string;
+  agent: string;
+  checkpoint: string;
+  saved_at: string;
+}
+
+export interface ReplicaRow {
+  holder: string;
+  /** Milliseconds since 1970, by the clock of the database. */
+  lease_until: number;
 }
 
 export interface SessionRow {

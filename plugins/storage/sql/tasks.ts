@@ -1,34 +1,42 @@
-import { HectorError, type StoredTask, type Task, type TaskStore } from '../../../core/index.ts';
-import { indexed, realNames } from './names.ts';
+import { type CompiledQuery, sql } from 'kysely';
+import { HectorError, type PutOptions, type StoredTask, type TaskStore } from '../../../core/index.ts';
+import { appendExpressions, appended, appendStatements } from './appends.ts';
+import { indexed } from './names.ts';
+import { telling } from './news.ts';
 import { decodeToken, pageOf } from './page-token.ts';
-import type { SqlDatabase, TaskRow } from './tables.ts';
+import type { SqlDatabase } from './tables.ts';
+import { foundRows, foundTask, newTaskRow, storedTask, taskWrite } from './task-rows.ts';
 
-type FoundRow = Pick<TaskRow, 'id' | 'status_at' | 'owner' | 'agent' | 'task' | 'names'>;
-const found = ['id', 'status_at', 'owner', 'agent', 'task', 'names'] as const;
+export interface TaskStoreOptions {
+  /** Whether those that watch tasks are told. */
+  readonly notify: boolean;
+}
 
-export function taskStore(database: SqlDatabase): TaskStore {
-  const { builder } = database;
+export function taskStore(database: SqlDatabase, options: TaskStoreOptions): TaskStore {
+  const { builder, dialect } = database;
   return {
     async get(taskId) {
-      const query = builder.selectFrom('hector_tasks').select(found).where('id', '=', indexed(taskId));
+      const query = foundRows(builder, 'changes').where('id', '=', indexed(taskId));
       const [row] = await database.read(query.compile());
-      return row && storedTask(row);
+      return row && foundTask(row);
     },
 
-    async put(stored) {
-      const row = taskRow(stored);
-      const { id: _id, created_at: _created, ...changed } = row;
-      const query = builder
-        .insertInto('hector_tasks')
-        .values(row)
-        .onConflict((conflict) => conflict.column('id').doUpdateSet(changed));
-      await database.write(query.compile());
+    async put(stored, put = {}) {
+      const queries =
+        dialect === 'postgres' ? [putAtOnce(database, stored, put, options)] : putInSteps(database, stored, put);
+      const written = await database.write(...queries);
+      if ((written.at(-1)?.rows.length ?? 0) > 0) return;
+      const { task } = stored;
+      throw new HectorError(
+        'storage_conflict',
+        put.expected === 0
+          ? `The task "${task.id}" is there already, and it was to be new. Read it again.`
+          : `The task "${task.id}" has no longer version ${put.expected}, or is being worked on. Read it again.`,
+      );
     },
 
-    async list({ owner, agent, contextId, state, pageSize, pageToken }) {
-      let query = builder
-        .selectFrom('hector_tasks')
-        .select(found)
+    async list({ owner, agent, contextId, state, artifacts = true, pageSize, pageToken }) {
+      let query = foundRows(builder, artifacts ? 'changes' : 'statuses')
         .where('owner', '=', indexed(owner))
         .where('agent', '=', indexed(agent));
       if (contextId !== undefined) query = query.where('context_id', '=', indexed(contextId));
@@ -44,36 +52,60 @@ export function taskStore(database: SqlDatabase): TaskStore {
         .orderBy('id')
         .limit(pageSize + 1);
       const rows = await database.read(ordered.compile(), { stale: true });
-      return pageOf(rows, pageSize, (row) => [row.status_at, row.id], storedTask);
+      const place = (row: (typeof rows)[number]) => [row.status_at, row.id];
+      return pageOf(rows, pageSize, place, (row) => {
+        const stored = storedTask(row);
+        return artifacts ? stored : { ...stored, task: { ...stored.task, artifacts: [] } };
+      });
     },
   };
 }
 
-function taskRow({ task, owner, agent }: StoredTask): TaskRow {
-  const now = new Date().toISOString();
-  return {
-    id: indexed(task.id),
-    owner: indexed(owner),
-    agent: indexed(agent),
-    context_id: indexed(task.contextId),
-    state: task.status.state,
-    status_at: utc(task),
-    task: JSON.stringify(task),
-    names: realNames({ owner, agent }),
-    created_at: now,
-    updated_at: now,
-  };
+/** One statement: what it appends, it appends if it has written the task. */
+function putAtOnce(
+  { builder }: SqlDatabase,
+  stored: StoredTask,
+  { expected, appends }: PutOptions,
+  { notify }: TaskStoreOptions,
+): CompiledQuery {
+  const conversations = appended(appends);
+  const joined = conversations.length > 0 ? sql`, ${appendExpressions(conversations, 'written')}` : sql``;
+  // Of what was not there nothing was recorded, and nobody follows it as yet.
+  const cleared = expected === 0 ? sql`` : clearing('written');
+  const told = telling([stored.task.id], notify && expected !== 0);
+  const written = taskWrite(builder, newTaskRow(stored), expected);
+  return sql`with written as (${written})${cleared}${joined}
+    select id, case when version > 1 then ${told} end from written`.compile(builder);
 }
 
-/** All in one form, or they would not sort as text. */
-function utc({ id, status }: Task): string {
-  const time = Date.parse(status.timestamp);
-  if (Number.isNaN(time))
-    throw new HectorError('invalid_task', `The task "${id}" has the timestamp "${status.timestamp}", which is none.`);
-  return new Date(time).toISOString();
+/** For Postgres: what was recorded of the tasks that `gate` has is part of them now, or of no account. */
+export const clearing = (gate: string) => sql`,
+    cleared_events as (delete from hector_task_events e using ${sql.ref(gate)} g where e.task_id = g.id),
+    cleared_checkpoints as (delete from hector_checkpoints c using ${sql.ref(gate)} g where c.task_id = g.id)`;
+
+/** A transaction, whose statements all look at the same before the last one writes the task. */
+function putInSteps(database: SqlDatabase, stored: StoredTask, { expected, appends }: PutOptions): CompiledQuery[] {
+  const { builder } = database;
+  const row = newTaskRow(stored);
+  const { id } = row;
+  const gate =
+    expected === undefined
+      ? sql`true`
+      : expected === 0
+        ? sql`not exists (select 1 from hector_tasks where id = ${id})`
+        : isAt(id, expected);
+  return [
+    ...appendStatements(database, appended(appends), gate),
+    ...(expected === 0 ? [] : clearingStatements(database, id, gate)),
+    taskWrite(builder, row, expected).compile(),
+  ];
 }
 
-function storedTask({ task, owner, agent, names }: FoundRow): StoredTask {
-  const real = names === null ? { owner, agent } : (JSON.parse(names) as { owner: string; agent: string });
-  return { task: JSON.parse(task) as Task, owner: real.owner, agent: real.agent };
-}
+/** For SQLite. */
+export const isAt = (id: string, version: number) =>
+  sql`exists (select 1 from hector_tasks where id = ${id} and version = ${version} and holder is null)`;
+
+export const clearingStatements = ({ builder }: SqlDatabase, id: string, gate: ReturnType<typeof isAt>) =>
+  ['hector_task_events', 'hector_checkpoints'].map((table) =>
+    sql`delete from ${sql.ref(table)} where task_id = ${id} and ${gate}`.compile(builder),
+  );

@@ -6,6 +6,8 @@ export interface ServerTool {
   readonly name: string;
   readonly description: string;
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** The server says that a call can be made again. It may be wrong, and harms nobody but itself then. */
+  readonly idempotent: boolean;
 }
 
 export interface Listing {
@@ -71,10 +73,16 @@ function toolOf(item: unknown): ServerTool | string {
   if (parameters['type'] !== undefined && parameters['type'] !== 'object') {
     return `its tool "${quoted(name)}" does not take an object`;
   }
-  const said = [description, title, record(annotations)['title']].find(
+  const hints = record(annotations);
+  const said = [description, title, hints['title']].find(
     (text): text is string => typeof text === 'string' && text.trim() !== '',
   );
-  return { name, description: said ?? '', parameters: { ...parameters, type: 'object' } };
+  return {
+    name,
+    description: said ?? '',
+    parameters: { ...parameters, type: 'object' },
+    idempotent: hints['readOnlyHint'] === true || hints['idempotentHint'] === true,
+  };
 }
 
 export function record(value: unknown): Readonly<Record<string, unknown>> {

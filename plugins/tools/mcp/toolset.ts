@@ -114,6 +114,7 @@ function offerOf(
           name: called,
           description: tool.description || `The tool "${quoted(tool.name)}" of the MCP server "${name}"`,
           parameters: tool.parameters,
+          ...(tool.idempotent && { idempotent: true }),
           execute: async (args, { signal, progress }) =>
             resultOf(await server.call({ tool: tool.name, arguments: args, signal, progress }), called),
         };

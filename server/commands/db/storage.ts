@@ -62,11 +62,15 @@ export function sessionsDatabase(snapshot: Snapshot): ConfiguredDatabase {
   );
 }
 
-/** Opens it, and nothing else of the configuration. It may not answer: `ping` says. */
+/**
+ * Opens it, and nothing else of the configuration. It may not answer: `ping` says. `migrate: false` leaves its schema as it
+ * is, whatever it is.
+ */
 export async function openDatabase(
   snapshot: Snapshot,
   { name, driver, keeps }: ConfiguredDatabase,
   signal: AbortSignal,
+  { migrate = true }: { readonly migrate?: boolean } = {},
 ): Promise<OpenedStorage> {
   signal.throwIfAborted();
   if (!snapshot.registry.find('storage', driver))
@@ -74,7 +78,8 @@ export async function openDatabase(
       'unknown_driver',
       `databases.${name} has the driver "${driver}", which no plugin provides: name the plugin that does in plugins.`,
     );
-  const opening = openStorage(snapshot, keeps[0] ?? 'tasks', { logger: silentLogger, onWarning: () => {}, createMs });
+  const options = { logger: silentLogger, onWarning: () => {}, createMs, migrate };
+  const opening = openStorage(snapshot, keeps[0] ?? 'tasks', options);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });

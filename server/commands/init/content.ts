@@ -21,6 +21,23 @@ agents:
 #    instruction: Say what is wrong with the text that you are given, in three sentences at most.
 #    tools: []
 
+# Tasks and conversations are kept in this file, and are there after a restart.
+databases:
+  main:
+    # For more than one machine: "driver: postgres" with "dsn: \${DATABASE_URL}" instead of the two lines.
+    driver: sqlite
+    database: ${dataFolder}/hector.db
+storage:
+  tasks:
+    backend: sql
+    database: main
+# How long a task is kept after it has ended; below, a conversation after its last use. Else until "hector db prune".
+#    retention: 30d
+  sessions:
+    backend: sql
+    database: main
+#    retention: 90d
+
 # Tools: what a JavaScript module beside this file exports. Agents use all tools, or those that they list in "tools".
 #tools:
 #  shop:
@@ -67,4 +84,7 @@ ${keys.map(({ name, keyVariable }) => `# For the provider ${name}:\n#${keyVariab
 `;
 }
 
-export const ignoreText = '.env\n';
+const dataFolder = '.hector';
+
+/** What the repository must not hold: the keys, and what callers have said. */
+export const ignoredLines: readonly string[] = ['.env', `${dataFolder}/`];

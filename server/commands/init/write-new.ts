@@ -49,16 +49,20 @@ export async function writeNew(
   }
 }
 
-/** Whether a `.gitignore` in the folder has a line; `undefined` where there is none. */
-export function ignores(folder: string, line: string): boolean | undefined {
+/** Those of the lines that a `.gitignore` in the folder does not have; `undefined` where there is none. */
+export function missing(folder: string, lines: readonly string[]): readonly string[] | undefined {
   try {
-    const lines = readFileSync(join(folder, '.gitignore'), 'utf8').split(/\r?\n/);
-    return lines.some((each) => each.trim() === line || each.trim() === `/${line}`);
+    const text = readFileSync(join(folder, '.gitignore'), 'utf8');
+    const there = new Set(text.split(/\r?\n/).map(pattern));
+    return lines.filter((line) => !there.has(pattern(line)));
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
     throw new HectorError('init', `${join(folder, '.gitignore')} cannot be read: ${errorMessage(error)}.`);
   }
 }
+
+/** `/.hector/`, `.hector` and `.hector/` leave out the same here. */
+const pattern = (line: string) => line.trim().replace(/^\//, '').replace(/\/$/, '');
 
 async function exists(path: string): Promise<boolean> {
   try {

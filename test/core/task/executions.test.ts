@@ -3,7 +3,7 @@ import { mock, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Task } from '../../../core/a2a.ts';
-import { HectorError } from '../../../core/errors.ts';
+import { errorCode, HectorError } from '../../../core/errors.ts';
 import type { AgentContext, AgentEvent } from '../../../core/extension/agent.ts';
 import type { StorageBackend } from '../../../core/extension/storage-backend.ts';
 import { silentLogger } from '../../../core/logger.ts';
@@ -565,7 +565,7 @@ test('a message sees what the one before it left in the conversation', async () 
 /** A storage backend whose tasks are put only when the test lets them. */
 function holding(put: (put: () => Promise<void>) => Promise<void>): StorageBackend {
   const { tasks, sessions, ping } = inmemoryStorage();
-  return { sessions, ping, tasks: { ...tasks, put: (stored) => put(() => tasks.put(stored)) } };
+  return { sessions, ping, tasks: { ...tasks, put: (stored, options) => put(() => tasks.put(stored, options)) } };
 }
 
 test('a task is found while it is being written', async () => {
@@ -590,7 +590,9 @@ test('a task is found while it is being written', async () => {
   assert.deepEqual(await get(reader.task.id), during);
 });
 
-test('a store that fails is logged; the task ends, is still found, and goes on', async () => {
+const goingOn = { on_error: 'degrade' } as const;
+
+test('where work goes on without it, a store that fails is logged; the task ends, is still found, and goes on', async () => {
   let broken = true;
   const {
     ask,
@@ -602,6 +604,7 @@ test('a store that fails is logged; the task ends, is still found, and goes on',
       if (broken) throw new Error('the disk is full');
       await put();
     }),
+    keeping: goingOn,
   });
   const ended = await ask({ text: 'other' });
   assert.equal(ended.status.state, 'TASK_STATE_COMPLETED');
@@ -613,11 +616,48 @@ test('a store that fails is logged; the task ends, is still found, and goes on',
   assert.deepEqual(await get(waiting.id), waiting);
   broken = false;
   const done = await ask({ text: 'red', taskId: waiting.id });
-  assert.deepEqual(await of.contents.tasks.tasks.get(done.id), { task: done, owner: 'ada', agent: 'agent' });
+  const stored = await of.contents.tasks.tasks.get(done.id);
+  assert.deepEqual([stored?.task, stored?.owner, stored?.agent], [done, 'ada', 'agent']);
   assert.deepEqual(await get(done.id), done);
 });
 
-test('a store that does not answer holds the end of a task up for a while only', async () => {
+test('nobody is told the end of a task that the store does not take, and what was said is tried again', async () => {
+  let broken = true;
+  const {
+    send,
+    get,
+    list,
+    generation: of,
+  } = engine(asking, {
+    storage: holding(async (put) => {
+      if (broken) throw new HectorError('storage_unavailable', 'The database is away.');
+      await put();
+    }),
+  });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const reader = await send({ text: 'other' });
+  const { id } = reader.task;
+  const told = Promise.all([
+    assert.rejects(reader.settled(), isAway),
+    assert.rejects(eventsOf(reader), isAway, 'the stream breaks off without an end'),
+  ]);
+  try {
+    for (let i = 0; i < 5; i++) await turn();
+    mock.timers.tick(5_100);
+    await told;
+    await assert.rejects(get(id), isAway);
+  } finally {
+    mock.timers.reset();
+    broken = false;
+  }
+  await until(async () => (await of.contents.tasks.tasks.get(id))?.task.status.state === 'TASK_STATE_COMPLETED');
+  assert.equal((await get(id))?.status.state, 'TASK_STATE_COMPLETED');
+  assert.equal((await list({ pageSize: 10 })).items.length, 1);
+});
+
+const isAway = (error: unknown) => errorCode(error) === 'storage_unavailable';
+
+test('where work goes on without it, a store that does not answer holds the end of a task up for a while only', async () => {
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
     const go = gate();
@@ -632,6 +672,7 @@ test('a store that does not answer holds the end of a task up for a while only',
         await go.opened;
         await put();
       }),
+      keeping: goingOn,
     });
     const reader = await send({ streaming: false });
     let settled = false;

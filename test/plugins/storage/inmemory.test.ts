@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TaskState } from '../../../core/a2a.ts';
-import type { StorageBackend } from '../../../core/extension/storage-backend.ts';
+import type { PutOptions, StorageBackend } from '../../../core/extension/storage-backend.ts';
 import type { ChatMessage } from '../../../core/message.ts';
 import { testStorageBackend } from '../../conformance/storage.ts';
 import { inmemoryStorage } from '../../support/generation.ts';
@@ -12,11 +12,14 @@ testStorageBackend({ test, create: () => inmemoryStorage({ max_session_messages:
 const scope = { owner: 'ada', agent: 'writer' };
 const session = { ...scope, contextId: 'context' };
 
-function put({ tasks }: StorageBackend, id: string, state: TaskState = 'TASK_STATE_COMPLETED') {
-  return tasks.put({
-    ...scope,
-    task: { id, contextId: 'c', status: { state, timestamp: new Date().toISOString() }, artifacts: [], history: [] },
-  });
+function put(
+  { tasks }: StorageBackend,
+  id: string,
+  state: TaskState = 'TASK_STATE_COMPLETED',
+  options: PutOptions = {},
+): Promise<void> {
+  const status = { state, timestamp: new Date().toISOString() };
+  return tasks.put({ ...scope, task: { id, contextId: 'c', status, artifacts: [], history: [] } }, options);
 }
 
 async function kept({ tasks }: StorageBackend): Promise<string[]> {
@@ -71,6 +74,10 @@ test('the conversation that was unused the longest makes room', async () => {
   await storage.sessions.append(key('c'), [user('c')]);
   assert.deepEqual(await storage.sessions.history(key('b')), []);
   assert.deepEqual(await storage.sessions.history(key('a')), [user('a')], 'reading it was a use');
+  await storage.sessions.append(key('d'), [user('d')]);
+  await storage.sessions.recent?.(key('a'), 1);
+  await storage.sessions.append(key('e'), [user('e')]);
+  assert.deepEqual(await storage.sessions.history(key('a')), [user('a')], 'so is reading the end of it');
 });
 
 test('a conversation that is unused is gone after its time', async () => {
@@ -94,6 +101,41 @@ test('a long conversation loses whole turns from its beginning', async () => {
   }
   // Six would begin in the middle of the second turn.
   assert.deepEqual(await storage.sessions.history(session), [user('q3'), call('t3'), result('t3'), answer('a3')]);
+});
+
+test('messages keep their numbers when older ones are dropped', async () => {
+  const storage = inmemoryStorage({ max_session_messages: 3 });
+  const { sessions } = storage;
+  for (const turn of [1, 2, 3]) await sessions.append(session, [user(`q${turn}`), answer(`a${turn}`)]);
+  assert.deepEqual(await sessions.recent?.(session, 1), { first: 6, messages: [answer('a3')] });
+  assert.deepEqual(await sessions.recent?.(session, 10), { first: 5, messages: [user('q3'), answer('a3')] });
+  assert.deepEqual(await sessions.recent?.(session, 10, 6), { first: 5, messages: [user('q3')] });
+  assert.deepEqual(await sessions.recent?.(session, 10, 5), { first: 0, messages: [] });
+  assert.deepEqual(await sessions.recent?.(session, 10, 2), { first: 0, messages: [] });
+});
+
+test('what is appended together with a task keeps to the bounds too', async () => {
+  const storage = inmemoryStorage({ max_sessions: 1, max_session_messages: 2 });
+  await storage.sessions.append({ ...session, contextId: 'other' }, [user('goes')]);
+  const appends = [{ key: session, messages: [user('q1'), answer('a1')] }];
+  await put(storage, 'a', 'TASK_STATE_COMPLETED', { appends });
+  await put(storage, 'b', 'TASK_STATE_COMPLETED', { appends });
+  assert.deepEqual(await storage.sessions.history(session), [user('q1'), answer('a1')]);
+  assert.deepEqual(await storage.sessions.history({ ...session, contextId: 'other' }), []);
+});
+
+test('a task that is gone after its time is new again', async () => {
+  const storage = inmemoryStorage({ task_ttl: '20ms' });
+  await put(storage, 'a');
+  await put(storage, 'a');
+  assert.equal((await storage.tasks.get('a'))?.version, 2);
+  await sleep(40);
+  await assert.rejects(put(storage, 'a', 'TASK_STATE_COMPLETED', { expected: 2 }), {
+    code: 'storage_conflict',
+    message: 'The task "a" is not there, and version 2 was to be replaced. Read it again.',
+  });
+  await put(storage, 'a', 'TASK_STATE_COMPLETED', { expected: 0 });
+  assert.equal((await storage.tasks.get('a'))?.version, 1);
 });
 
 test('a single turn that is too long never begins with an answer to a call that is gone', async () => {

@@ -46,7 +46,7 @@ describe('the mongodb backend when its database is not there', { skip: ferretdbM
     assert.equal(logged.filter((line) => line.includes('trying on')).length, 1, 'the reason is told once');
     assert.doesNotMatch(logged.join(), new RegExp(password));
     await backend.backend.tasks.put(task('a'));
-    assert.deepEqual(await backend.backend.tasks.get('a'), task('a'));
+    assert.deepEqual(await backend.backend.tasks.get('a'), { ...task('a'), version: 1, sequence: 0 });
   });
 
   test('a password that is refused is in no message', async () => {
@@ -142,20 +142,20 @@ describe('the mongodb backend when its database is not there', { skip: ferretdbM
     for (const backend of backends) {
       // This server drops connections of those that make the same collection at the same time.
       await until(() => answers(backend));
-      assert.deepEqual(await backend.schema?.status(AbortSignal.timeout(10_000)), { version: 1, wanted: 1 });
+      assert.deepEqual(await backend.schema?.status(AbortSignal.timeout(10_000)), { version: 2, wanted: 2 });
     }
     await Promise.all(backends.map((backend) => backend[Symbol.asyncDispose]?.()));
     await using client = new MongoClient(uri);
-    assert.equal((await client.db().collection('hector_tasks').indexes()).length, 4);
+    assert.equal((await client.db().collection('hector_tasks').indexes()).length, 5);
     await client
       .db()
       .collection<{ _id: string }>('hector_meta')
-      .updateOne({ _id: 'schema' }, { $set: { version: 2 } });
+      .updateOne({ _id: 'schema' }, { $set: { version: 3 } });
     await assert.rejects(open(), (error) => errorCode(error) === 'storage_schema_newer');
   });
 });
 
-function everything({ tasks, sessions, ping, prune }: StorageBackend): (() => Promise<unknown>)[] {
+function everything({ tasks, sessions, runs, ping, prune }: StorageBackend): (() => Promise<unknown>)[] {
   const signal = AbortSignal.timeout(10_000);
   return [
     () => ping(signal),
@@ -166,7 +166,18 @@ function everything({ tasks, sessions, ping, prune }: StorageBackend): (() => Pr
     () => sessions.history(key),
     async () => await sessions.list?.({ pageSize: 1 }),
     async () => await sessions.delete?.(key),
+    async () => await sessions.recent?.(key, 1),
     async () => await prune?.({}, signal),
+    async () => await runs?.renew('one', 1_000),
+    async () => await runs?.resign('one'),
+    async () => await runs?.begin('one', [{ task: task('b'), version: 0, request: '{}' }]),
+    async () => await runs?.record('one', [{ taskId: 'b', changes: [] }]),
+    async () => await runs?.end('one', { taskId: 'b', changes: [], status: task('b').task.status }),
+    async () => await runs?.release('one', ['b']),
+    async () => await runs?.claim('one', 1),
+    async () => await runs?.requestCancel('b'),
+    async () => await runs?.cancelRequests('one'),
+    async () => await runs?.follow('b', 0),
   ];
 }
 

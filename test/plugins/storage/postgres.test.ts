@@ -51,7 +51,10 @@ describe('postgres', { skip: postgresMissing }, () => {
     database = await server.createDatabase();
     const opened = await Promise.all(Array.from({ length: 10 }, () => open()));
     try {
-      assert.deepEqual(await server.query('SELECT version FROM hector_migrations', database), [{ version: 1 }]);
+      assert.deepEqual(await server.query('SELECT version FROM hector_migrations ORDER BY version', database), [
+        { version: 1 },
+        { version: 2 },
+      ]);
       await Promise.all(opened.map((storage) => storage.ping(AbortSignal.timeout(5_000))));
     } finally {
       await Promise.all(opened.map((storage) => storage[Symbol.asyncDispose]()));

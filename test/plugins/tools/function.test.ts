@@ -53,6 +53,27 @@ testToolset({
   endless: { tool: 'wait', arguments: {} },
 });
 
+test('a module says of its tools whether a call can be made again', async (t) => {
+  const tools = await loadText(
+    t,
+    `export const read = { description: 'Reads.', idempotent: true, execute: () => 'read' };
+     export const send = { description: 'Sends.', idempotent: false, execute: () => 'sent' };
+     export const write = { description: 'Writes.', execute: () => 'written' };`,
+  );
+  assert.deepEqual(
+    tools.map(({ name, idempotent }) => [name, idempotent === true]),
+    [
+      ['read', true],
+      ['send', false],
+      ['write', false],
+    ],
+  );
+  await assert.rejects(
+    loadText(t, `export const read = { description: 'Reads.', idempotent: 'yes', execute: () => 'read' };`),
+    /"idempotent" that is neither true nor false/,
+  );
+});
+
 test('named exports are tools by the name of the export, and other exports are left alone', async (t) => {
   const tools = await loadText(
     t,

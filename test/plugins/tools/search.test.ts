@@ -41,6 +41,11 @@ testToolset({
   ],
 });
 
+test('a search can be made again', async () => {
+  const { tool } = await searchOver({ docs: store(['a']) });
+  assert.equal(tool.idempotent, true);
+});
+
 test('results of several stores are interleaved by rank, whatever their scores', async () => {
   const { tool } = await searchOver({ big: store(['a1', 'a2', 'a3'], 1000), small: store(['b1', 'b2'], 1) });
   const { results } = await ask(tool, { limit: 4 });

@@ -65,7 +65,7 @@ describe('hector db on SQLite', { concurrency: 2 }, () => {
       assert.deepEqual([migrated.code, migrated.stderr], [0, '']);
       assert.match(
         migrated.stdout,
-        new RegExp(`^main \\(sqlite\\) is at version ${only?.['version']}, the one wanted`),
+        new RegExp(`^main \\(sqlite\\) is at version ${only?.['version']}, the one wanted: nothing to do\\.\n$`),
       );
 
       const copy = join(folder, 'copy.db');
@@ -128,18 +128,44 @@ storage: { tasks: { backend: sql, database: one }, sessions: { backend: sql, dat
     });
   });
 
-  test('a schema that is newer', () =>
+  test('an older schema is told of and left as it is, until it is brought up to date by hand', () =>
+    withConfig(inOne(sqlite), async (file) => {
+      for (const _ of [1, 2]) {
+        const { code, stdout, stderr } = await command(['db', 'status', '-c', file, '--json']);
+        assert.deepEqual([code, stderr], [1, ''], stdout);
+        const [only] = lines(stdout);
+        assert.deepEqual([only?.['state'], only?.['version']], ['outdated', 0]);
+        assert.match(String(only?.['reason']), /hector db migrate/);
+      }
+      const shown = await command(['db', 'status', '-c', file]);
+      assert.match(shown.stdout, /\nmain +sqlite +tasks, sessions +0 +\d+ +outdated: .*hector db migrate\n$/);
+      const migrated = await command(['db', 'migrate', '-c', file]);
+      assert.deepEqual([migrated.code, migrated.stderr], [0, '']);
+      const [, to] = /^main \(sqlite\): from version 0 to (\d+), the one wanted\.\n$/.exec(migrated.stdout) ?? [];
+      const status = await command(['db', 'status', '-c', file, '--json']);
+      assert.equal(status.code, 0);
+      const [only] = lines(status.stdout);
+      assert.deepEqual([only?.['state'], only?.['version'], only?.['wanted']], ['current', Number(to), Number(to)]);
+    }));
+
+  test('a schema that is newer is told of, and nothing else is done', () =>
     withConfig(inOne(sqlite), async (file, folder) => {
       assert.equal((await command(['db', 'migrate', '-c', file])).code, 0);
       const { default: Database } = await import('libsql');
       const database = new Database(join(folder, 'data/hector.db'));
       database.exec("INSERT INTO hector_migrations (version, name, applied_at) VALUES (99, 'later', '2999')");
       database.close();
-      for (const args of [['status'], ['migrate']]) {
+      const status = await command(['db', 'status', '-c', file, '--json']);
+      assert.equal(status.code, 1);
+      const [only] = lines(status.stdout);
+      assert.deepEqual([only?.['state'], only?.['version']], ['newer', 99]);
+      assert.match(String(only?.['reason']), /run a newer one/);
+      for (const args of [['migrate'], ['prune', '--tasks-older-than', '1d'], ['backup', join(folder, 'copy.db')]]) {
         const { code, stdout, stderr } = await command(['db', ...args, '-c', file]);
-        assert.equal(code, 1, args[0]);
-        assert.match(stdout + stderr, /version 99 of the schema.*Run a newer Hector/, args[0]);
+        assert.deepEqual([code, stdout], [1, ''], args[0]);
+        assert.match(stderr, /version 99 of the schema.*Run a newer Hector/, args[0]);
       }
+      assert.ok(!(await readdir(folder)).includes('copy.db'));
     }));
 
   test('the command line is wrong, or there is no database', () =>

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { writeNew } from '../../../server/commands/init/write-new.ts';
-import { answer, connect, send } from '../../support/a2a-client.ts';
+import { answer, connect, rpc, send, userMessage } from '../../support/a2a-client.ts';
+import { taskIn } from '../../support/a2a-serving.ts';
 import { command, serveCommand, startCommand } from '../../support/command-line.ts';
 import { keys, startTerminal } from '../../support/terminal.ts';
 
@@ -23,11 +24,34 @@ describe('hector init', { concurrency: 2 }, () => {
     const { code, names, texts, stdout } = await written(['--yes']);
     assert.deepEqual([code, names], [0, ['.env.example', '.gitignore', 'config.yaml']]);
     assert.match(stdout, /for echo \(echo\).*\n\nNext:\n\n {2}hector chat --config config\.yaml\n {2}hector serve/);
-    assert.equal(texts['.gitignore'], '.env\n');
+    assert.equal(texts['.gitignore'], '.env\n.hector/\n');
     const checked = await command(['validate', 'config.yaml'], { files: texts as Record<string, string> });
     assert.deepEqual([checked.code, checked.stderr], [0, '']);
     await using server = await serveCommand(['--config', 'config.yaml'], { files: texts as Record<string, string> });
     assert.equal(answer(await send(await connect(server.url), 'hello')), 'hello');
+  });
+
+  test('what is served as it is written keeps its tasks and conversations over a restart, in a file beside it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hector-init-'));
+    try {
+      assert.equal((await command(['init', folder, '--yes'])).code, 0);
+      const serve = () => serveCommand(['--config', join(folder, 'config.yaml')]);
+      let id: string;
+      {
+        await using server = await serve();
+        ({ id } = taskIn(
+          await rpc(`${server.url}/agents/assistant`, 'SendMessage', { message: userMessage('hello') }),
+        ));
+      }
+      assert.ok(readdirSync(join(folder, '.hector')).includes('hector.db'));
+      await using server = await serve();
+      const { body } = await rpc(`${server.url}/agents/assistant`, 'GetTask', { id });
+      assert.equal((body.result as { id?: string } | undefined)?.id, id, JSON.stringify(body));
+      const { stdout } = await command(['sessions', 'list', '--json', '-c', join(folder, 'config.yaml')]);
+      assert.equal((JSON.parse(stdout) as { agent: string }).agent, 'assistant');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('everything that is commented out is valid, too', async () => {
@@ -58,7 +82,11 @@ describe('hector init', { concurrency: 2 }, () => {
     assert.equal(forced.code, 0);
     assert.match(forced.texts['config.yaml'] ?? '', /provider: echo/);
     assert.equal(forced.texts['.gitignore'], 'node_modules\n');
-    assert.match(forced.stderr, /\.gitignore is left as it is: add a line "\.env" to it/);
+    assert.match(forced.stderr, /\.gitignore is left as it is: add to it a line "\.env" and a line "\.hector\/"\.\n$/);
+    const almost = await written(['--yes'], {}, { '.gitignore': '/.hector\n' });
+    assert.match(almost.stderr, /add to it a line "\.env"\.\n$/);
+    const all = await written(['--yes'], {}, { '.gitignore': '.env\r\n.hector/\r\n' });
+    assert.deepEqual([all.code, all.stderr], [0, '']);
   });
 
   test('of two at once, one writes everything and the other nothing', async () => {

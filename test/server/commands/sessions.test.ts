@@ -52,6 +52,19 @@ async function listsAndDeletes(entry: string): Promise<void> {
     assert.match(limited.stderr, /--limit shows more/);
 
     const of = ['--owner', 'anonymous', '--agent', 'first'];
+    const shown = await sessions('show', 'talk-1', ...of);
+    assert.deepEqual([shown.code, shown.stdout], [0, 'User\n  Hello\n\nAgent\n  Hello\n'], shown.stderr);
+    const json = await sessions('show', 'talk-1', ...of, '--json');
+    assert.deepEqual(
+      json.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+      ['user', 'assistant'].map((role) => ({ role, parts: [{ type: 'text', text: 'Hello' }] })),
+    );
+    const nobodys = await sessions('show', 'talk-1', '--owner', 'ann', '--agent', 'first');
+    assert.deepEqual([nobodys.code, nobodys.stdout], [1, '']);
+    assert.match(nobodys.stderr, /has no conversation talk-1 of "ann"/);
     const others = await sessions('delete', 'talk-1', '--owner', 'ann', '--agent', 'first');
     assert.equal(others.code, 1);
     assert.match(others.stderr, /^error: databases\.main has no conversation talk-1 of "ann" with the agent "first"\./);
@@ -103,7 +116,8 @@ describe('hector sessions', () => {
 
   test('the command line is wrong, or there is no database', async () => {
     const files = { 'config.yaml': agents };
-    for (const args of [['list'], ['delete', 'talk-1', '--owner', 'ann', '--agent', 'first']]) {
+    const of = ['talk-1', '--owner', 'ann', '--agent', 'first'];
+    for (const args of [['list'], ['show', ...of], ['delete', ...of]]) {
       const { code, stderr } = await command(['sessions', ...args, '-c', 'config.yaml'], { files });
       assert.equal(code, 1);
       assert.match(stderr, /in memory/);
@@ -113,6 +127,7 @@ describe('hector sessions', () => {
       ['delete', 'talk-1'],
       ['delete', 'talk-1', '--owner', 'ann'],
       ['delete', '--owner', 'ann', '--agent', 'first'],
+      ['show', 'talk-1', '--owner', 'ann'],
     ]) {
       assert.equal((await command(['sessions', ...args, '-c', 'config.yaml'], { files })).code, 2, args.join(' '));
     }

@@ -13,6 +13,16 @@ testAgent({
       tools: [tool('look', async () => 'seen')],
     }),
   createEndless: () => llmAgent({ llm: scriptedLlm(() => [hangs()]) }),
+  createCalling: (work) =>
+    llmAgent({
+      llm: scriptedLlm(({ messages }) => {
+        const results = messages.filter(({ role }) => role === 'tool').length;
+        const item = (name: string) => ({ name: work.name, arguments: { item: `${name}-${results}` } });
+        return results < 2 ? calls(item('a'), item('b'), item('c')) : says('Do', 'ne');
+      }),
+      tools: [work],
+      options: { max_parallel_tools: 2 },
+    }),
 });
 
 testAgent({

@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import { testAgent } from '../../../conformance/agent.ts';
 import { saying, untilAborted } from '../../../support/agents.ts';
 import { llmAgent } from '../../../support/llm-agent.ts';
-import { hangs, says, scriptedLlm } from '../../../support/scripted-llm.ts';
+import { calls, hangs, says, scriptedLlm } from '../../../support/scripted-llm.ts';
 import { type Kind, workflowAgent } from '../../../support/workflow-agent.ts';
 
 for (const kind of ['sequential', 'parallel', 'loop'] satisfies readonly Kind[]) {
@@ -17,6 +17,20 @@ for (const kind of ['sequential', 'parallel', 'loop'] satisfies readonly Kind[])
       ),
     createEndless: () =>
       workflowAgent(kind, { only: llmAgent({ llm: scriptedLlm(() => [hangs()]) }), other: untilAborted }, options),
+    createCalling: (work) => {
+      // The agents call it with items of their own, in every round.
+      const calling = (name: string) =>
+        llmAgent({
+          name,
+          llm: scriptedLlm(({ messages }) => {
+            const asked = messages.filter(({ role }) => role === 'user').length;
+            const item = `${name}-${asked}`;
+            return messages.at(-1)?.role === 'user' ? calls({ name: work.name, arguments: { item } }) : says(name);
+          }),
+          tools: [work],
+        });
+      return workflowAgent(kind, { first: calling('first'), second: calling('second') }, options);
+    },
   });
 }
 

@@ -18,6 +18,11 @@ const schema = {
   type: 'object',
   properties: { text: { type: 'string' } },
 };
+const annotations = {
+  echo: { readOnlyHint: true },
+  structured: { readOnlyHint: false, idempotentHint: true },
+  fail: { readOnlyHint: 'true', destructiveHint: false },
+};
 
 /**
  * The tools of every server under test, whatever library and transport serves them.
@@ -34,7 +39,12 @@ export function sampleTools(register, { many = 0, seen = {}, listChanged = () =>
     seen.lists++;
     const start = cursor === undefined ? 0 : Number(cursor);
     const page = names.slice(start, start + 100);
-    const tools = page.map((name) => ({ name, description: `does ${name}`, inputSchema: schema }));
+    const tools = page.map((name) => ({
+      name,
+      description: `does ${name}`,
+      inputSchema: schema,
+      ...(annotations[name] && { annotations: annotations[name] }),
+    }));
     return { tools, ...(start + 100 < names.length && { nextCursor: String(start + 100) }) };
   });
 

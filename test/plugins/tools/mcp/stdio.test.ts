@@ -50,6 +50,15 @@ test('the tools of a process: their names are valid, and what they return is wha
   );
 });
 
+test('a tool that the server says only reads, or can be called again, is idempotent; no other is', async () => {
+  await using mcp = await mcpToolset(stdio());
+  const tools = await mcp.toolset.tools(new AbortController().signal);
+  assert.deepEqual(
+    tools.filter(({ idempotent }) => idempotent).map(({ name }) => name),
+    ['s_echo', 's_structured'],
+  );
+});
+
 test('prefix: false leaves the names; filter keeps those it names, and what it names in vain is told', async () => {
   await using mcp = await mcpToolset({ ...stdio(), prefix: false, filter: ['echo', 'fly'] });
   assert.deepEqual(await mcp.names(), ['echo']);

@@ -1,4 +1,4 @@
-import type { ChatMessage, FilePart, MessagePart } from '../../../core/index.ts';
+import type { ChatMessage, FilePart, MessagePart } from './message.ts';
 
 /** JSON has no bytes: a file's are kept in base64, under a key that no part has. */
 export function messageToJson({ role, parts }: ChatMessage): string {

@@ -1,0 +1,25 @@
+import type { Message } from '../a2a.ts';
+import type { Principal } from '../extension/auth-scheme.ts';
+
+/** What it takes to begin a run again, as it is stored. */
+export interface RunRequest {
+  /** Of the run that wrote it: its answer has a name made of this. */
+  readonly run: string;
+  readonly message: Message;
+  readonly principal: Pick<Principal, 'subject' | 'scopes' | 'claims'>;
+  readonly accepts: readonly string[];
+  readonly extensions: readonly string[];
+  readonly requestId?: string;
+  /** The message is the answer that a task had waited for. */
+  readonly answers: boolean;
+  /** Whether checkpoints were written: without, nobody knows what the run had done. */
+  readonly checkpoints: boolean;
+}
+
+export function requestToJson(request: RunRequest): string {
+  return JSON.stringify(request);
+}
+
+export function requestFromJson(json: string): RunRequest {
+  return JSON.parse(json) as RunRequest;
+}
