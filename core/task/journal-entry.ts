@@ -10,7 +10,7 @@ export interface JournaledRun {
   /** What was only collected so far becomes part of the task. */
   flush(): void;
   /** What it takes to begin the run again. */
-  readonly request: string;
+  request(): string;
   /** Of the stored task that it goes on from, and of the last batch of its changes. */
   readonly version: number;
   readonly sequence: number;
@@ -67,7 +67,7 @@ export class JournalEntry {
   start(): RunStart {
     const task = this.run.stored();
     this.#clear();
-    return { task, version: this.run.version, request: this.run.request };
+    return { task, version: this.run.version, request: this.run.request() };
   }
 
   /** What is to be recorded next, taken out. Undefined where there is nothing. */

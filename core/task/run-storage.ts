@@ -69,7 +69,7 @@ export class RunStorage {
         id,
         version,
         sequence: options.sequence,
-        request: requestToJson({ ...options.request, run: record.run, checkpoints }),
+        request: () => requestToJson({ ...options.request, run: record.run, checkpoints }),
         stored: () => ({ task: record.task, owner, agent }),
         flush: () => record.flush(),
         onLost: options.onLost,

@@ -25,8 +25,11 @@ function findCores(): Cores | undefined {
 
 export const cores = findCores();
 
-export function pinLoad(): void {
-  if (cores) spawnSync('taskset', ['-acp', String(cores.load), String(process.pid)]);
+export const pinLoad = (): void => pinToLoad(process.pid);
+
+/** What it starts from now on is pinned, too. */
+export function pinToLoad(pid: number): void {
+  if (cores) spawnSync('taskset', ['-acp', String(cores.load), String(pid)]);
 }
 
 /** Why Hector could not be measured; everything else that goes wrong is an error of the bench. */

@@ -25,6 +25,15 @@ const busy = /^SQLITE_(BUSY|LOCKED)/;
 /** What may pass by itself: the disk or its mount will be there again. */
 const passing = /^SQLITE_(IOERR|FULL|CANTOPEN|READONLY|PROTOCOL)/;
 
+/** Transactions that are committed as one, at most. */
+const mostTogether = 64;
+
+interface Write {
+  readonly queries: readonly CompiledQuery[];
+  resolve(written: readonly Written[]): void;
+  reject(error: unknown): void;
+}
+
 type Statement = ReturnType<Database.Database['prepare']>;
 
 /**
@@ -43,6 +52,8 @@ export class LibsqlDatabase implements SqlDatabase {
   readonly #statements = new Map<string, Statement>();
   #connection: Database.Database | undefined;
   #lastTurn = 0;
+  readonly #waiting: Write[] = [];
+  #writing: Promise<void> | undefined;
 
   constructor(options: LibsqlOptions) {
     this.#options = options;
@@ -52,10 +63,37 @@ export class LibsqlDatabase implements SqlDatabase {
     return await this.#use((connection) => this.#prepared(connection, query.sql).all([...query.parameters]) as R[]);
   }
 
+  /** What is to be written at the same time is committed together: most of what a transaction costs is its end. */
   async write(...queries: readonly CompiledQuery[]): Promise<readonly Written[]> {
+    return await new Promise((resolve, reject) => {
+      this.#waiting.push({ queries, resolve, reject });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    await turn();
+    this.#lastTurn = performance.now();
+    this.#writing = undefined;
+    const together = this.#waiting.splice(0, mostTogether);
+    if (this.#waiting.length > 0) this.#writing = this.#writeAll();
+    try {
+      const written = await this.#transaction(together);
+      for (const [at, { resolve }] of together.entries()) resolve(written[at] ?? []);
+    } catch (error) {
+      const [only, ...others] = together;
+      if (only && others.length === 0) return only.reject(error);
+      // Nothing of it is there, and it may be the fault of one: the others are not to suffer for it.
+      for (const each of together) await this.#transaction([each]).then(([all = []]) => each.resolve(all), each.reject);
+    }
+  }
+
+  async #transaction(writes: readonly Write[]): Promise<readonly (readonly Written[])[]> {
     return await this.#use((connection) => {
       begin(connection);
-      const written = queries.map((query) => execute(this.#prepared(connection, query.sql), query));
+      const written = writes.map(({ queries }) =>
+        queries.map((query) => execute(this.#prepared(connection, query.sql), query)),
+      );
       connection.exec('COMMIT');
       return written;
     });
