@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import type { Task } from '../../core/a2a.ts';
 import { type Postgres, postgresMissing, startPostgres } from '../services/postgres.ts';
 import { rpc, userMessage } from '../support/a2a-client.ts';
+import { replace } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { until } from '../support/until.ts';
 
@@ -177,4 +178,30 @@ test('a database that is away at the start keeps it alive and not ready', { skip
   await server.restart();
   await until(async () => (await ready(hector)) === 200, 5_000);
   assert.equal(answer(await say(hector, 'one')), 'one');
+});
+
+test('a reload keeps the connections, with a changed database it makes others', { skip: postgresMissing }, async () => {
+  await using server = await startPostgres();
+  const database = await server.createDatabase('hector');
+  const text = config(postgresDatabase(server, database));
+  await using hector = await startHector({ files, config: text, env, args: ['--watch'] });
+  const connections = async () =>
+    (
+      await server.query(
+        `select pid from pg_stat_activity where application_name = 'hector' and datname = '${database}' order by pid`,
+      )
+    ).map(({ pid }) => pid);
+  await say(hector, 'one');
+  const before = await connections();
+  assert.ok(before.length > 0);
+  await replace(hector, text.replace('assistant: {', 'assistant: { description: changed,'));
+  await say(hector, 'two');
+  const after = await connections();
+  assert.ok(
+    before.every((pid) => after.includes(pid)),
+    `${before} were kept, of ${after}`,
+  );
+  await replace(hector, text.replace('driver: postgres', 'driver: postgres\n    max_conns: 3'));
+  await say(hector, 'three');
+  await until(async () => !(await connections()).some((pid) => before.includes(pid)));
 });
