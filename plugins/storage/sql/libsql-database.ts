@@ -81,9 +81,12 @@ export class LibsqlDatabase implements SqlDatabase {
       const written = await this.#transaction(together);
       for (const [at, { resolve }] of together.entries()) resolve(written[at] ?? []);
     } catch (error) {
-      const [only, ...others] = together;
-      if (only && others.length === 0) return only.reject(error);
-      // Nothing of it is there, and it may be the fault of one: the others are not to suffer for it.
+      // Nothing of it is there. What the file does not take now it takes of none of them.
+      if (together.length === 1 || errorCode(error) === 'storage_unavailable') {
+        for (const { reject } of together) reject(error);
+        return;
+      }
+      // It may be the fault of one: the others are not to suffer for it.
       for (const each of together) await this.#transaction([each]).then(([all = []]) => each.resolve(all), each.reject);
     }
   }
