@@ -94,11 +94,17 @@ export class LibsqlDatabase implements SqlDatabase {
   async #transaction(writes: readonly Write[]): Promise<readonly (readonly Written[])[]> {
     return await this.#use((connection) => {
       begin(connection);
-      const written = writes.map(({ queries }) =>
-        queries.map((query) => execute(this.#prepared(connection, query.sql), query)),
-      );
-      connection.exec('COMMIT');
-      return written;
+      try {
+        const written = writes.map(({ queries }) =>
+          queries.map((query) => execute(this.#prepared(connection, query.sql), query)),
+        );
+        connection.exec('COMMIT');
+        return written;
+      } catch (error) {
+        // Closing does not: the file would stay locked for as long as a statement is not collected.
+        if (connection.inTransaction) connection.exec('ROLLBACK');
+        throw error;
+      }
     });
   }
 
@@ -115,6 +121,7 @@ export class LibsqlDatabase implements SqlDatabase {
         connection.exec('COMMIT');
         return result;
       } finally {
+        if (connection.inTransaction) connection.exec('ROLLBACK');
         connection.close();
       }
     });
