@@ -30,6 +30,7 @@ describe('tasks at work in a database that several processes share', { skip: pos
 host: 127.0.0.1
 port: ${server.port}
 max_conns: 8
+connect_timeout: 20s
 database: ${database}
 user: ${server.user}
 password: \${DB_PASSWORD}`,
