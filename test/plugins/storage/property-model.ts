@@ -163,13 +163,13 @@ export function storageModel(): StorageModel {
       },
       async record(holder, updates) {
         const lost: string[] = [];
-        for (const { taskId, changes, checkpoint } of updates) {
+        for (const { taskId, sequence, changes, checkpoint } of updates) {
           const row = held(holder, taskId);
           if (!row) {
             lost.push(taskId);
             continue;
           }
-          add(row, changes);
+          if (sequence === undefined || row.sequence < sequence) add(row, changes);
           if (checkpoint === undefined) continue;
           row.checkpoint = checkpoint;
           row.savedAt = new Date().toISOString();
