@@ -1,7 +1,5 @@
-import { Ajv } from 'ajv';
-import { Type } from 'typebox';
 import type { AgentConfig } from '../../core/config/language/agent.ts';
-import { fixedSections, type HectorConfig } from '../../core/config/language/hector.ts';
+import type { HectorConfig } from '../../core/config/language/hector.ts';
 import { Secrets } from '../../core/config/secrets.ts';
 import type { Agent, AgentContext, AgentEvent } from '../../core/extension/agent.ts';
 import type { AuthScheme } from '../../core/extension/auth-scheme.ts';
@@ -18,6 +16,7 @@ import type { RpcAnswer } from './a2a-client.ts';
 import { inmemoryStorage } from './generation.ts';
 import { serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
+import { storageDefaults } from './storage-defaults.ts';
 
 export interface AgentWish {
   readonly run: Agent['run'];
@@ -115,17 +114,6 @@ function contentsOf({ agents, server, authSchemes = {}, name, taskStore = {} }: 
     sessions: storage,
   };
 }
-
-/** What the configuration language says of storage where a document says nothing. */
-function storageDefaults(): HectorConfig['storage'] {
-  const config = {};
-  if (!completes(config)) throw new Error(JSON.stringify(completes.errors));
-  return (config as HectorConfig).storage;
-}
-
-const completes = new Ajv({ useDefaults: true, strict: false }).compile(
-  Type.Object({ storage: fixedSections.storage }),
-);
 
 /** Says what it was told, word by word. */
 export const parrot: Agent['run'] = async function* parrot(message): AsyncGenerator<AgentEvent> {

@@ -14,6 +14,7 @@ import { Operations } from '../../server/operations.ts';
 import { inmemoryStorage } from './generation.ts';
 import { serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
+import { storageDefaults } from './storage-defaults.ts';
 
 export interface AgentWish {
   readonly run: Agent['run'];
@@ -83,7 +84,7 @@ function generationOf(id: number, { agents, server, tokens, onDispose }: AppWish
   const auth = tokens && { enabled: true, require_auth: true, excluded_paths: [] };
   const config = {
     server: { ...serverDefaults, openai: { enabled: true }, mcp: { enabled: true }, ...(auth && { auth }), ...server },
-    storage: { inmemory: { max_tasks: 1_000 } },
+    storage: storageDefaults(),
     agents: Object.fromEntries(served.map(([name, agent]) => [name, agent.config])),
   } as unknown as HectorConfig;
   return new Generation(
