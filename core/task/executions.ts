@@ -16,6 +16,7 @@ import { Journals } from './journals.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { listTasks, type TaskListQuery } from './listing.ts';
 import { type RestingReader, readerOf, type TaskReader } from './reader.ts';
+import { busy, notCancelable, notFound } from './refusals.ts';
 import type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 import { repeats, SentMessages } from './sent-messages.ts';
 import { graceMs, saveMs, taskSettings } from './settings.ts';
@@ -333,19 +334,4 @@ export class Executions {
     const stored = await caller.lease.generation.contents.tasks.tasks.get(taskId);
     return stored && stored.owner === caller.owner && stored.agent === caller.agent ? stored : undefined;
   }
-}
-
-function notFound(taskId: string): HectorError {
-  return new HectorError('task_not_found', `There is no task ${taskId}.`);
-}
-
-function busy(taskId: string): HectorError {
-  return new HectorError(
-    'task_busy',
-    `The task ${taskId} is still working. Send the message when it has ended or asks for input.`,
-  );
-}
-
-function notCancelable(taskId: string): HectorError {
-  return new HectorError('task_not_cancelable', `The task ${taskId} cannot be cancelled: it has ended.`);
 }
