@@ -4,10 +4,12 @@ import { indexed } from './names.ts';
 /** What those listen to who watch tasks, with the id of one, or '' for any. */
 const channel = 'hector';
 
-/** A column that wakes them once the statement's transaction is through; nothing where nobody is to be told. */
-export function telling(taskIds: readonly string[], notify: boolean): RawBuilder<unknown> {
-  if (!notify) return sql`null`;
+/** What they are told. */
+export function newsOf(taskIds: readonly string[]): string {
   const [taskId = ''] = taskIds;
-  const one = taskIds.length === 1 && indexed(taskId) === taskId;
-  return sql`pg_notify(${channel}, ${one ? taskId : ''})`;
+  return taskIds.length === 1 && indexed(taskId) === taskId ? taskId : '';
 }
+
+/** A column that wakes them once the statement's transaction is through; nothing where nobody is to be told. */
+export const telling = (news: string, notify: boolean): RawBuilder<unknown> =>
+  notify ? sql`pg_notify(${channel}, ${news})` : sql`null`;

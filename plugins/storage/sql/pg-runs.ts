@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { appendExpressions } from './appends.ts';
-import { telling } from './news.ts';
+import { appendExpressions, conversationColumns } from './appends.ts';
+import { newsOf, telling } from './news.ts';
 import {
   abandoned,
   cancelRequested,
@@ -69,7 +69,7 @@ export function pgRunStatements({ builder }: SqlDatabase, { notify }: { readonly
           from run r, free f where f.id = t.id and r.id = t.id and r.version = t.version and t.holder is null
           returning t.id)${clearing('continued')},
         begun as (select id from created union all select id from continued)
-        select id, ${telling(idsOf(runs), notify)} from begun`.compile(builder),
+        select id, ${telling(newsOf(idsOf(runs)), notify)} from begun`.compile(builder),
       ];
     },
 
@@ -100,7 +100,7 @@ export function pgRunStatements({ builder }: SqlDatabase, { notify }: { readonly
           insert into hector_checkpoints (task_id, owner, context_id, agent, checkpoint, saved_at)
           select id, owner, context_id, agent, checkpoint, ${now}::text from written where checkpoint is not null
           on conflict (task_id) do update set checkpoint = excluded.checkpoint, saved_at = excluded.saved_at)
-        select id, ${telling(ids, notify)} from written`.compile(builder),
+        select id, ${telling(newsOf(ids), notify)} from written`.compile(builder),
       ];
     },
 
@@ -112,11 +112,12 @@ export function pgRunStatements({ builder }: SqlDatabase, { notify }: { readonly
           : sql`, events as (
               insert into hector_task_events (task_id, sequence, changes, statuses)
               select id, sequence, ${changes}::text, ${statuses}::text from ended)`;
-      const joined = conversations.length > 0 ? sql`, ${appendExpressions(conversations, 'ended')}` : sql``;
+      const joined =
+        conversations.length > 0 ? sql`, ${appendExpressions(conversationColumns(conversations), 'ended')}` : sql``;
       return [
         sql`with ended as (${ended(builder, holder, end)})${events},
         checkpoints as (delete from hector_checkpoints c using ended e where c.task_id = e.id)${joined}
-        select id, ${telling([id], notify)} from ended`.compile(builder),
+        select id, ${telling(newsOf([id]), notify)} from ended`.compile(builder),
       ];
     },
 
@@ -136,7 +137,7 @@ export function pgRunStatements({ builder }: SqlDatabase, { notify }: { readonly
 
     requestCancel: (taskId) =>
       sql<{ id: string }>`with asked as (${cancelRequested(builder, taskId)})
-        select id, ${telling([taskId], notify)} from asked`.compile(builder),
+        select id, ${telling(newsOf([taskId]), notify)} from asked`.compile(builder),
   };
 }
 

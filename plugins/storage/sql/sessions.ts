@@ -4,23 +4,27 @@ import { appended, appendQueries } from './appends.ts';
 import { indexed } from './names.ts';
 import { decodeToken, pageOf } from './page-token.ts';
 import type { SessionEventRow, SessionRow, SqlDatabase } from './tables.ts';
+import { Templates } from './templates.ts';
 
 type ListedRow = Omit<SessionRow, 'created_at'>;
 const listed = ['owner', 'agent', 'context_id', 'last_sequence', 'names', 'updated_at'] as const;
 
 export function sessionStore(database: SqlDatabase): Required<SessionStore> {
   const { builder } = database;
+  const templates = new Templates();
   return {
     async append(key, messages) {
-      if (messages.length > 0) await database.write(...appendQueries(database, appended([{ key, messages }])));
+      if (messages.length > 0)
+        await database.write(...appendQueries(database, templates, appended([{ key, messages }])));
     },
 
     async history(key) {
-      return (await eventsIn(database, key)).map(({ message }) => messageFromJson(message));
+      return (await eventsIn(database, templates, key)).map(({ message }) => messageFromJson(message));
     },
 
     async recent(key, limit, before) {
-      const rows = await eventsIn(database, key, { limit, before });
+      const range = { limit, ...(before !== undefined && { before }) };
+      const rows = await eventsIn(database, templates, key, range);
       return { first: Number(rows[0]?.sequence ?? 0), messages: rows.map(({ message }) => messageFromJson(message)) };
     },
 
@@ -51,6 +55,14 @@ export function sessionStore(database: SqlDatabase): Required<SessionStore> {
   };
 }
 
+type SessionColumns = Pick<SessionRow, 'owner' | 'agent' | 'context_id'>;
+
+const columnsOf = ({ owner, agent, contextId }: SessionKey): SessionColumns => ({
+  owner: indexed(owner),
+  agent: indexed(agent),
+  context_id: indexed(contextId),
+});
+
 type EventRow = Pick<SessionEventRow, 'sequence' | 'message'>;
 
 /** Of the messages before the one numbered `before`, the newest `limit`; else all. */
@@ -60,21 +72,31 @@ interface Range {
 }
 
 /** Newest first where a range is wanted, else oldest first. */
-function eventsOf({ builder }: SqlDatabase, { owner, agent, contextId }: SessionKey, range?: Range) {
+function eventsOf({ builder }: SqlDatabase, { owner, agent, context_id }: SessionColumns, range?: Range) {
   let query = builder
     .selectFrom('hector_session_events as e')
     .select(['e.sequence', 'e.message'])
-    .where('e.owner', '=', indexed(owner))
-    .where('e.agent', '=', indexed(agent))
-    .where('e.context_id', '=', indexed(contextId));
+    .where('e.owner', '=', owner)
+    .where('e.agent', '=', agent)
+    .where('e.context_id', '=', context_id);
   if (range?.before !== undefined) query = query.where('e.sequence', '<', range.before);
   return range ? query.orderBy('e.sequence', 'desc').limit(range.limit) : query.orderBy('e.sequence');
 }
 
 /** Oldest first. */
-async function eventsIn(database: SqlDatabase, key: SessionKey, range?: Range): Promise<readonly EventRow[]> {
-  const upToDate = database.hasReplica ? await eventsOnReplica(database, key, range) : undefined;
-  const rows = upToDate ?? (await database.read<EventRow>(eventsOf(database, key, range).compile()));
+async function eventsIn(
+  database: SqlDatabase,
+  templates: Templates,
+  key: SessionKey,
+  range?: Range,
+): Promise<readonly EventRow[]> {
+  const columns = columnsOf(key);
+  const upToDate = database.hasReplica ? await eventsOnReplica(database, columns, range) : undefined;
+  const shape = range ? (range.before === undefined ? 'newest' : 'newest before') : 'all';
+  const [query] = templates.fill(shape, { columns, range: range ?? {} }, (places) => [
+    eventsOf(database, places.columns, range && (places.range as Range)).compile(),
+  ]);
+  const rows = upToDate ?? (await database.read(query));
   return range ? rows.toReversed() : rows;
 }
 
@@ -84,15 +106,15 @@ async function eventsIn(database: SqlDatabase, key: SessionKey, range?: Range): 
  */
 async function eventsOnReplica(
   database: SqlDatabase,
-  key: SessionKey,
+  key: SessionColumns,
   range: Range | undefined,
 ): Promise<readonly EventRow[] | undefined> {
   const session = database.builder
     .selectFrom('hector_sessions')
     .select(['last_sequence', 'created_at'])
-    .where('owner', '=', indexed(key.owner))
-    .where('agent', '=', indexed(key.agent))
-    .where('context_id', '=', indexed(key.contextId));
+    .where('owner', '=', key.owner)
+    .where('agent', '=', key.agent)
+    .where('context_id', '=', key.context_id);
   const events = eventsOf(database, key, range)
     .innerJoin('hector_sessions as s', (join) =>
       join.onRef('s.owner', '=', 'e.owner').onRef('s.agent', '=', 'e.agent').onRef('s.context_id', '=', 'e.context_id'),

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
-import { appendStatements } from './appends.ts';
+import { appendStatements, type Gate } from './appends.ts';
 import { abandoned, cancelRequested, claimed, ended, forgottenMs, type RunStatements } from './run-statements.ts';
 import type { SqlDatabase } from './tables.ts';
 import { taskWrite } from './task-rows.ts';
 import { clearingStatements, isAt } from './tasks.ts';
+import { Templates } from './templates.ts';
 
 const nowMs = () => sql<number>`${Date.now()}`;
 
@@ -11,14 +12,19 @@ const nowMs = () => sql<number>`${Date.now()}`;
 const isNew = (changes: string | null, number: number | null) =>
   changes === null ? sql`false` : number === null ? sql`true` : sql`sequence < ${number}`;
 
+const held = (id: string, holder: string): Gate<{ id: string; holder: string }> => ({
+  name: 'held',
+  values: { id, holder },
+  when: (places) => sql`exists (select 1 from hector_tasks where id = ${places.id} and holder = ${places.holder})`,
+});
+
 /**
  * Several statements each, in a transaction that has the file to itself: what the first find to be so, the last still find.
  * There are no round trips to save, and statements with the same text are prepared once.
  */
 export function sqliteRunStatements(database: SqlDatabase): RunStatements {
   const { builder } = database;
-  const held = (id: string, holder: string) =>
-    sql`exists (select 1 from hector_tasks where id = ${id} and holder = ${holder})`;
+  const templates = new Templates();
   return {
     renew(holder, leaseMs) {
       const now = Date.now();
@@ -74,8 +80,8 @@ export function sqliteRunStatements(database: SqlDatabase): RunStatements {
                 select id, sequence + 1, ${changes}, ${statuses} from hector_tasks
                 where id = ${id} and holder = ${holder}`.compile(builder),
             ]),
-        sql`delete from hector_checkpoints where task_id = ${id} and ${gate}`.compile(builder),
-        ...appendStatements(database, conversations, gate),
+        sql`delete from hector_checkpoints where task_id = ${id} and ${gate.when(gate.values)}`.compile(builder),
+        ...appendStatements(database, templates, conversations, gate),
         ended(builder, holder, end).compile(),
       ];
     },

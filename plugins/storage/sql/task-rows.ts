@@ -55,7 +55,7 @@ export function placeOf(taskId: string, { state, timestamp }: TaskStatus): Pick<
  */
 export function taskWrite(builder: Kysely<Tables>, row: NewTaskRow, expected: number | undefined) {
   const { id, created_at: _created, ...changed } = row;
-  if (expected !== undefined && expected > 0)
+  if (expected !== undefined && expected !== 0)
     return builder
       .updateTable('hector_tasks')
       .set((eb) => ({ ...changed, version: eb('version', '+', 1), base_sequence: eb.ref('sequence') }))
