@@ -1,13 +1,16 @@
 import type Router from '@koa/router';
 import Koa, { type Middleware, type ParameterizedContext } from 'koa';
 import type { Logger } from '../core/logger.ts';
+import type { Generation } from '../core/runtime/generation.ts';
 import { isClientGone } from './client-left.ts';
 import { HttpError } from './http-error.ts';
 import { authenticate } from './middleware/authenticate.ts';
+import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { type Lender, lease } from './middleware/lease.ts';
 import { observe } from './middleware/observe.ts';
 import { origin } from './middleware/origin.ts';
+import { securityHeaders } from './middleware/security-headers.ts';
 import type { Operations } from './operations.ts';
 import type { RequestState } from './state.ts';
 
@@ -17,7 +20,7 @@ export interface Routes {
 }
 
 export interface PipelineOptions {
-  readonly runtime: Lender & { readonly current: unknown };
+  readonly runtime: Lender & { readonly current: Pick<Generation, 'contents'> | undefined };
   readonly operations: Operations;
   readonly logger: Logger;
   /** What is served once it is known who asks, of which generation. */
@@ -32,6 +35,8 @@ export function pipeline({ runtime, operations, logger, routes, own = [] }: Pipe
   app.on('error', (error: unknown, ctx?: ParameterizedContext<RequestState>) => brokenOff(error, ctx, logger));
   app.use(errors(logger));
   app.use(observe(logger));
+  app.use(securityHeaders());
+  app.use(cors(runtime));
   app.use(operations.routes());
   const ownRoutes = own.map((router) => router.routes() as unknown as Middleware<RequestState>);
   for (const each of ownRoutes) app.use(unlessServing(runtime, each));

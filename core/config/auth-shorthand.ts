@@ -13,7 +13,7 @@ const auth = ['server', 'auth'] as const;
 /** Keys of `server.auth` that stand for a scheme: the first of them calls for it. */
 const shorthands: readonly { readonly type: string; readonly keys: readonly string[] }[] = [
   { type: 'api-key', keys: ['api_keys'] },
-  { type: 'jwt', keys: ['jwks_url', 'issuer', 'audience', 'refresh_interval'] },
+  { type: 'jwt', keys: ['jwks_url', 'issuer', 'audience', 'algorithms', 'clock_tolerance', 'refresh_interval'] },
 ];
 
 /** The option of the scheme that a key of `server.auth` becomes, where the two are called differently. */

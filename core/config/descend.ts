@@ -1,5 +1,5 @@
 import { type JsonSchema, ofType } from './json-schema.ts';
-import { type ConfigValue, type Container, get, isMap } from './tree.ts';
+import { type ConfigMap, type ConfigValue, type Container, get, isMap } from './tree.ts';
 
 /**
  * The schemas that a value answers to: the schema itself, the parts of its `allOf`, and the branch of an `anyOf` or `oneOf`
@@ -19,8 +19,14 @@ export function meantBranch(schema: JsonSchema, value: ConfigValue): JsonSchema 
   const tag = schema.discriminator?.propertyName;
   if (tag !== undefined) return branches.find((branch) => branch.properties?.[tag]?.const === get(value, tag));
   const fitting = branches.filter((branch) => ofType(branch, value) && constantsAgree(branch, value));
-  return fitting.length === 1 ? fitting[0] : undefined;
+  if (fitting.length < 2 || !isMap(value)) return fitting.length === 1 ? fitting[0] : undefined;
+  const known = fitting.map((branch) => keysKnown(branch, value));
+  const most = Math.max(...known);
+  return known.indexOf(most) === known.lastIndexOf(most) ? fitting[known.indexOf(most)] : undefined;
 }
+
+const keysKnown = ({ properties = {} }: JsonSchema, value: ConfigMap): number =>
+  Object.keys(value).filter((key) => Object.hasOwn(properties, key)).length;
 
 function constantsAgree(branch: JsonSchema, value: ConfigValue): boolean {
   if (!isMap(value)) return true;

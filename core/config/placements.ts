@@ -22,6 +22,7 @@ const former: readonly (readonly [ConfigPath, ConfigPath])[] = [
     ['storage', 'checkpoint'],
   ],
   [['server', 'observability'], ['observability']],
+  [['server', 'rate_limiting'], ['rate_limiting']],
 ];
 
 /** Both placements of a section, and both names of a database's user, become one. */

@@ -5,6 +5,13 @@ export interface Principal {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Tells two credentials of one subject apart. Not a secret: it is written to logs. */
+  readonly credential?: string;
+}
+
+/** The claims `role` and `roles`, each of them one name or a list. */
+export function rolesOf({ claims }: Principal): readonly string[] {
+  return [claims['role'], claims['roles']].flat().filter((role) => typeof role === 'string');
 }
 
 /** Everybody, where no authentication is configured. */

@@ -30,7 +30,7 @@ export default definePlugin({
           keys: Type.Array(ApiKey, {
             minItems: 1,
             description:
-              'A key, or { key, subject, scopes }. Two keys of one subject let callers change from one to the other',
+              'A key, or { key, subject, scopes, roles }, with sha256 in place of key if you like. Two keys of one subject let callers change from one to the other',
           }),
           header: Type.String({
             pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
@@ -73,20 +73,20 @@ function presentedKey(request: AuthRequest, headerName: string) {
 function knownKeys(keys: readonly Static<typeof ApiKey>[]): KnownKey[] {
   const known: KnownKey[] = [];
   for (const entry of keys) {
-    const { key, subject, scopes } = typeof entry === 'string' ? { key: entry, subject: undefined, scopes: [] } : entry;
-    const digest = digestOf(key, 'utf8');
+    const holder = typeof entry === 'string' ? { key: entry, scopes: [], roles: [] } : entry;
+    const { subject, scopes, roles } = { subject: undefined, ...holder };
+    const digest = 'sha256' in holder ? Buffer.from(holder.sha256, 'hex') : digestOf(holder.key, 'utf8');
     if (known.some((other) => other.digest.equals(digest))) {
       throw new HectorError(
         'auth_misconfigured',
         `Two of the API keys are the same${subject ? `; one is that of "${subject}"` : ''}. List each key once.`,
       );
     }
-    // Of the digest: a subject is stored beside tasks and written to logs.
-    const name = subject ?? `key:${digest.toString('hex').slice(0, 12)}`;
-    known.push({
-      digest,
-      principal: Object.freeze({ subject: name, scopes: Object.freeze([...scopes]), claims: Object.freeze({}) }),
-    });
+    // Of the digest: it is stored beside tasks and written to logs.
+    const credential = `key:${digest.toString('hex').slice(0, 12)}`;
+    const claims = Object.freeze(roles.length > 0 ? { roles: Object.freeze([...roles]) } : {});
+    const principal = { subject: subject ?? credential, scopes: Object.freeze([...scopes]), claims, credential };
+    known.push({ digest, principal: Object.freeze(principal) });
   }
   return known;
 }

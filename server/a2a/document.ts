@@ -17,7 +17,7 @@ export function documentOf(text: string, modified: number): Document {
 /** Whether anybody may keep it, or only its reader. */
 export type Audience = 'public' | 'private';
 
-/** Any web page may read a document that anybody may read. */
+/** Any web page may read a document that anybody may read, also where `server.cors` says nothing. */
 export function sendDocument(ctx: Context, document: Document, audience: Audience): void {
   const { res } = ctx;
   const { text, etag, modified } = document;
@@ -25,7 +25,8 @@ export function sendDocument(ctx: Context, document: Document, audience: Audienc
   res.setHeader('ETag', etag);
   // The protocol forbids a time that is still to come.
   res.setHeader('Last-Modified', httpDate(Math.min(modified, Math.floor(Date.now() / 1_000))));
-  res.setHeader('Access-Control-Allow-Origin', '*');
+  if (audience === 'public' && !res.hasHeader('Access-Control-Allow-Origin'))
+    res.setHeader('Access-Control-Allow-Origin', '*');
   if (isKnown(ctx, document)) ctx.status = 304;
   else sendJson(ctx, 200, text);
 }

@@ -88,7 +88,8 @@ interface ObjectShape {
 
 /**
  * An object of the protocol. `null` is the same as absent, a name may be spelled `messageId` or `message_id`, and unknown
- * names are left alone: so says the JSON form of Protocol Buffers.
+ * names are left alone: so says the JSON form of Protocol Buffers. What reads it afterwards need not know: it finds the first
+ * spelling.
  */
 export function object({ required = {}, optional = {} }: ObjectShape): Check {
   const fields = [
@@ -99,6 +100,7 @@ export function object({ required = {}, optional = {} }: ObjectShape): Check {
     if (!isObject(value)) throw invalidParams(path || 'params', 'must be an object');
     for (const { name, snake, check, needed } of fields) {
       const field = value[name] ?? value[snake];
+      if (field !== value[name]) (value as Record<string, unknown>)[name] = field;
       if (field !== undefined && field !== null) check(field, path === '' ? name : `${path}.${name}`);
       else if (needed) throw invalidParams(path === '' ? name : `${path}.${name}`, 'is missing');
     }

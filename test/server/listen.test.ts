@@ -102,7 +102,7 @@ test('connections over the limit are refused, and the log says so once', async (
         ctx.body = 'ok';
       }),
     {
-      server: { limits: { max_running_tasks: 1, max_connections: 2, max_agent_depth: 8 } },
+      server: { limits: { ...serverDefaults.limits, max_running_tasks: 1, max_connections: 2 } },
     },
   );
   const first = await socketTo(h.port);

@@ -3,6 +3,7 @@ import { ConfigError } from '../../core/config/issue.ts';
 import { type LoadOptions, loadSnapshot, type Override } from '../../core/config/load.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
 import {
+  ApiKey,
   agentKind,
   authScheme,
   type ConfigDocument,
@@ -85,17 +86,7 @@ export const standIns: Plugin = definePlugin({
       name: 'api-key',
       description: 'A key in a header',
       options: Type.Object({
-        keys: Type.Array(
-          Type.Union([
-            Type.String({ minLength: 1 }),
-            Type.Object({
-              key: Type.String(),
-              subject: Type.String(),
-              scopes: Type.Array(Type.String(), { default: [] }),
-            }),
-          ]),
-          { minItems: 1 },
-        ),
+        keys: Type.Array(ApiKey, { minItems: 1 }),
         header: Type.String({ default: 'x-api-key' }),
       }),
       create,

@@ -13,6 +13,16 @@ export const Skill = Type.Object(
   { additionalProperties: false },
 );
 
+const AllowRule = Type.Object(
+  {
+    scopes: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+    roles: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+    subjects: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+export type AllowRule = Static<typeof AllowRule>;
+
 /** What every agent has, of whatever kind: how it is shown and who may see it. */
 export const agentCommon = {
   enabled: Type.Boolean({ default: true, description: 'false: not served, as if it were not there' }),
@@ -23,6 +33,12 @@ export const agentCommon = {
     description:
       'public: listed and callable; internal: only for authenticated callers; private: only for other agents of this Hector',
   }),
+  allow: Type.Optional(
+    Type.Array(AllowRule, {
+      description:
+        'Who may use the agent: whoever fits one entry, which is to have one of its scopes, one of its roles and one of its subjects, of those that it lists. Absent: everybody who may see it',
+    }),
+  ),
   skills: Type.Optional(
     Type.Array(Skill, { description: 'Skills in the agent card; default: one made from name and description' }),
   ),

@@ -7,6 +7,7 @@ import type { ConfigSettings } from './config.ts';
 import type { DocumentStoreConfig } from './document-store.ts';
 import type { LlmConfig } from './llm.ts';
 import { LoggerConfig } from './logger.ts';
+import { RateLimiting } from './rate-limiting.ts';
 import { ServerConfig } from './server.ts';
 import { StorageConfig } from './storage.ts';
 import type { ToolConfig } from './tool.ts';
@@ -25,7 +26,7 @@ export const fixedSections = {
   storage: StorageConfig,
   logger: LoggerConfig,
   observability: comingSection('metrics and traces'),
-  rate_limiting: comingSection('rate limits'),
+  rate_limiting: RateLimiting,
   vector_stores: comingSection('vector search'),
   embedders: comingSection('vector search'),
   guardrails: comingSection('guardrails'),

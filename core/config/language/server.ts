@@ -1,14 +1,20 @@
 import type { Static } from 'typebox';
 import { Type } from '../../plugin/type.ts';
-import { byteSize, coming, comingSection, duration, optionalSection, section } from './common.ts';
+import { byteSize, comingSection, duration, optionalSection, section } from './common.ts';
+
+const keyHolder = {
+  subject: Type.String({ minLength: 1, description: 'Who the holder is; tasks and conversations belong to it' }),
+  scopes: Type.Array(Type.String(), { default: [] }),
+  roles: Type.Array(Type.String(), { default: [] }),
+};
 
 export const ApiKey = Type.Union([
   Type.String({ minLength: 1 }),
+  Type.Object({ key: Type.String({ minLength: 1 }), ...keyHolder }, { additionalProperties: false }),
   Type.Object(
     {
-      key: Type.String({ minLength: 1 }),
-      subject: Type.String({ minLength: 1 }),
-      scopes: Type.Array(Type.String(), { default: [] }),
+      sha256: Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Of the key as UTF-8, in hexadecimal' }),
+      ...keyHolder,
     },
     { additionalProperties: false },
   ),
@@ -21,8 +27,12 @@ const Auth = optionalSection(
     issuer: Type.Optional(Type.String()),
     audience: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
     api_keys: Type.Optional(Type.Array(ApiKey, { description: 'Short for a scheme of type api-key' })),
-    client_id: Type.Optional(coming(Type.String(), 'telling a browser console which client to log in as')),
+    algorithms: Type.Optional(Type.Array(Type.String(), { description: 'Signature algorithms that are taken' })),
+    clock_tolerance: Type.Optional(Type.String({ description: 'How far the clocks may be apart; at most 60s' })),
     refresh_interval: Type.Optional(Type.String({ description: 'How often the keys of jwks_url are fetched again' })),
+    client_id: Type.Optional(
+      Type.String({ description: 'Told by /health: the client that a console in a browser logs its user in as' }),
+    ),
     require_auth: Type.Boolean({
       default: true,
       description: 'false: callers without credentials are let in as anonymous',
@@ -83,6 +93,26 @@ export const ServerConfig = section(
           description: 'Over that a message is refused with 503',
         }),
         max_connections: Type.Integer({ minimum: 1, default: 20_000 }),
+        max_requests: Type.Integer({
+          minimum: 1,
+          default: 10_000,
+          description: 'Requests being answered at once, streams included; over that 503',
+        }),
+        max_requests_per_caller: Type.Integer({
+          minimum: 1,
+          default: 1_000,
+          description: 'The same of one principal, or of one address where nobody says who he is; over that 429',
+        }),
+        max_streams: Type.Integer({
+          minimum: 1,
+          default: 10_000,
+          description: 'Event streams open at once; over that 503',
+        }),
+        max_streams_per_caller: Type.Integer({
+          minimum: 1,
+          default: 1_000,
+          description: 'The same of one principal or address; over that 429',
+        }),
         max_agent_depth: Type.Integer({
           minimum: 1,
           maximum: 100,
@@ -132,10 +162,63 @@ export const ServerConfig = section(
       },
       'Signatures of agent cards',
     ),
-    cors: comingSection('cross-origin requests'),
-    studio: comingSection('changing the configuration over HTTP'),
+    admin: optionalSection(
+      {
+        host: Type.String({ default: '127.0.0.1' }),
+        port: Type.Integer({ minimum: 0, maximum: 65535, description: '0 takes any free port' }),
+      },
+      'A second address that has /metrics and /api, which the first then has not',
+    ),
+    cors: optionalSection(
+      {
+        allowed_origins: Type.Array(Type.String({ minLength: 1 }), {
+          default: ['*'],
+          description: '"https://app.example.com", "https://*.example.com", or "*" for all',
+        }),
+        allowed_methods: Type.Array(Type.String({ pattern: '^[A-Za-z]+$' }), {
+          default: ['GET', 'POST', 'DELETE', 'OPTIONS'],
+        }),
+        allowed_headers: Type.Array(Type.String({ minLength: 1 }), {
+          default: [
+            'Authorization',
+            'Content-Type',
+            'X-API-Key',
+            'A2A-Version',
+            'A2A-Extensions',
+            'Last-Event-ID',
+            'X-Request-Id',
+          ],
+        }),
+        exposed_headers: Type.Array(Type.String({ minLength: 1 }), {
+          default: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate', 'ETag'],
+        }),
+        allow_credentials: Type.Boolean({ default: false, description: 'Not together with "*"' }),
+        max_age: duration('10m', 'How long a browser may remember what it may send'),
+      },
+      'Pages of other origins',
+    ),
+    outbound: section(
+      {
+        allow: Type.Array(Type.String({ minLength: 1 }), {
+          default: [],
+          description:
+            'Hosts ("mcp.internal", "*.svc.cluster.local"), addresses and CIDR ranges that may be reached although they are not public',
+        }),
+      },
+      'What agents, tools and webhooks may connect to when others say where',
+    ),
+    studio: optionalSection(
+      {
+        enabled: Type.Boolean({ default: false, description: 'Like --studio' }),
+        allowed_roles: Type.Array(Type.String({ minLength: 1 }), {
+          minItems: 1,
+          default: ['operator', 'admin'],
+          description: 'Who may read and write the configuration, where there is authentication',
+        }),
+      },
+      'The configuration over HTTP',
+    ),
     approval: comingSection('asking a person before a tool call'),
-    rate_limiting: comingSection('rate limits'),
   },
   'The HTTP server',
 );

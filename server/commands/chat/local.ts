@@ -93,7 +93,11 @@ function forOne(snapshot: Snapshot, name: string, token: string): Snapshot {
         require_auth: true,
         excluded_paths: [],
         schemes: [
-          { type: 'api-key', keys: [{ key: token, subject: 'hector-chat', scopes: [] }], header: 'X-API-Key' } as {
+          {
+            type: 'api-key',
+            keys: [{ key: token, subject: 'hector-chat', scopes: [], roles: [] }],
+            header: 'X-API-Key',
+          } as {
             type: string;
           },
         ],

@@ -346,6 +346,12 @@ const values: Row[] = [
     '2:45 server.auth.api_keys[0].subjct: there is no key "subjct" here. Did you mean "subject"?',
   ],
   [
+    'a mistake in the second of several kinds',
+    'server:\n  auth: {enabled: true, api_keys: [{sha256: x, subject: y}, {key: k, subject: y, roles: {}}]}\n',
+    '2:37 server.auth.api_keys[0].sha256: expected text of the form /^[0-9a-fA-F]{64}$/, got text "x"',
+    '2:82 server.auth.api_keys[1].roles: expected a list, got keys and values',
+  ],
+  [
     'a secret of the wrong kind is not told',
     'llms:\n  a: {provider: openai, api_key: [s3cr3t]}\n',
     '2:25 llms.a.api_key: expected text, got a list',

@@ -106,7 +106,7 @@ test('the schema is read by any reader of draft-07', () => {
 
 test('every key that is not acted on is listed with what it waits for', () => {
   const found = new Map(comingPaths(resolvedSchema(registry)).map(({ path, what }) => [path, what]));
-  assert.equal(found.get('server.cors'), 'cross-origin requests');
+  assert.equal(found.get('server.approval'), 'asking a person before a tool call');
   assert.equal(found.get('tools.*.require_approval')?.startsWith('asking a person'), true);
   assert.equal(found.get('databases.* (driver: mysql)')?.startsWith('databases'), true);
   assert.equal(found.get('document_stores.*.search.enable_hyde'), 'query expansion');

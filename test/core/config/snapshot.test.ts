@@ -16,7 +16,7 @@ test('defaults are filled in at every depth', async () => {
   assert.deepEqual(config.agents['a']?.skills, [{ id: 'x', name: 'X', description: '', tags: [], examples: [] }]);
   assert.deepEqual(config.llms['d']?.['thinking'], { enabled: true, budget_tokens: 1024 });
   assert.equal(config.llms['d']?.timeouts.first_token, '60s');
-  assert.deepEqual(keysOf({ config }), [{ key: 'a', subject: 'b', scopes: [] }]);
+  assert.deepEqual(keysOf({ config }), [{ key: 'a', subject: 'b', scopes: [], roles: [] }]);
   assert.equal(config.server.port, 8080);
 });
 

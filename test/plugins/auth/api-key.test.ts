@@ -19,6 +19,7 @@ const keys = [
   { key: 'new-key-of-ada', subject: 'ada', scopes: ['run', 'admin'] },
   { key: 'dotted.key.of-bob', subject: 'bob' },
   { key: 'schlüssel-9876', subject: 'zoë' },
+  { sha256: createHash('sha256').update('unlisted-key-of-cy').digest('hex'), subject: 'cy', roles: ['operator'] },
 ];
 
 const scheme = (options: object = {}) => createInstance<'auth'>(plugin, { keys, ...options }, extensionContext());
@@ -39,6 +40,11 @@ testAuthScheme({
       name: 'a key that looks like a JWT',
       request: () => withBearer('dotted.key.of-bob'),
       principal: { subject: 'bob', scopes: [] },
+    },
+    {
+      name: 'a key of which only the digest is listed',
+      request: () => withKey('unlisted-key-of-cy'),
+      principal: { subject: 'cy', claims: { roles: ['operator'] } },
     },
     {
       name: 'a key in UTF-8, as Node hands its bytes on',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { rpc, userMessage } from '../../support/a2a-client.ts';
 import { type A2aServing, endless, parrot, servingAgents, taskIn } from '../../support/a2a-serving.ts';
+import { serverDefaults } from '../../support/generations.ts';
 
 let serving: A2aServing;
 let url: string;
@@ -21,7 +22,7 @@ before(async () => {
         },
       },
     },
-    server: { max_body_size: '64KB', limits: { max_running_tasks: 8, max_connections: 100, max_agent_depth: 8 } },
+    server: { max_body_size: '64KB', limits: { ...serverDefaults.limits, max_running_tasks: 8, max_connections: 100 } },
   });
   url = `${serving.url}/agents/parrot`;
 });
@@ -356,4 +357,13 @@ test('nothing of all this was an error of the server', () => {
     serving.lines.filter(({ level }) => level === 'error').map(({ message }) => message),
     [],
   );
+});
+
+test('names in snake_case, which the JSON form of Protocol Buffers has too, are read as the others', async () => {
+  const { parts } = userMessage('in snake case');
+  const message = { message_id: 'snake-1', role: 'ROLE_USER', parts, reference_task_ids: [] };
+  const answer = await rpc(url, 'SendMessage', { message, configuration: { history_length: 0 } });
+  const task = taskIn(answer);
+  assert.equal(task.status.state, 'TASK_STATE_COMPLETED');
+  assert.ok(!('history' in task));
 });

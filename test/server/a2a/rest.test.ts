@@ -40,7 +40,7 @@ before(async () => {
       // No heartbeat brings a stream to light that has nothing to tell.
       streaming: { ...serverDefaults.streaming, heartbeat: '0' },
       auth: { enabled: true, require_auth: false, excluded_paths: [] },
-      limits: { max_running_tasks: 4, max_connections: 100, max_agent_depth: 8 },
+      limits: { ...serverDefaults.limits, max_running_tasks: 4, max_connections: 100 },
     },
     push: {},
   });

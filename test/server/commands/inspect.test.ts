@@ -92,6 +92,19 @@ test('validate builds for real: what only a plugin or the HTTP side can tell is 
   assert.match(stderr, /server\.trusted_proxies\[0\]: .*tools\.mine\.handler: .*2 errors/s, 'all at once');
 });
 
+test('origins that no browser would send, and credentials for all of them, are found', async () => {
+  const cors =
+    'allowed_origins: ["*", app.example.com, "https://app.example.com/", "https://*.example.com"]\n    allow_credentials: true';
+  const text = `${good}server:\n  cors:\n    ${cors}\n`;
+  const { code, stderr = '' } = await validateCommand(await write({ ...goodFiles, 'hector.yaml': text }), {
+    format: 'pretty',
+  });
+  assert.equal(code, 1);
+  assert.match(stderr, /server\.cors\.allowed_origins\[1\]: "app\.example\.com" is not an origin/);
+  assert.match(stderr, /server\.cors\.allowed_origins\[2\]: "https:\/\/app\.example\.com\/" is not an origin/);
+  assert.match(stderr, /server\.cors\.allow_credentials: cannot be combined with the origin "\*".*3 errors/s);
+});
+
 test('an internal agent that no client can reach is warned of', async () => {
   const agents = 'llms: { default: { provider: echo } }\nagents:\n  a: { visibility: internal }\n  b: {}\n';
   const open = await validateCommand(await write({ 'hector.yaml': agents }), { format: 'pretty' });

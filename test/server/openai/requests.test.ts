@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import OpenAI from 'openai';
 import { saying } from '../../support/agents.ts';
 import { type AppServing, servingApp } from '../../support/app-serving.ts';
+import { serverDefaults } from '../../support/generations.ts';
 import { socketTo } from '../../support/serving.ts';
 import { until } from '../../support/until.ts';
 
@@ -87,7 +88,7 @@ test('credentials are needed as everywhere, and errors have the form that client
 });
 
 test('too many tasks: the client is told when to come again', async () => {
-  const limits = { max_running_tasks: 0, max_connections: 100, max_agent_depth: 8 };
+  const limits = { ...serverDefaults.limits, max_running_tasks: 0, max_connections: 100 };
   await using app = await servingApp({ agents: { hi: saying('hi') }, server: { limits } });
   const response = await post(app, { model: 'hi', messages: hello });
   assert.equal(response.status, 503);
