@@ -8,13 +8,15 @@ export interface BannerOptions {
   readonly version: string;
   /** The way to it from this machine. */
   readonly url: string;
+  /** The way to server.admin, where there is one. */
+  readonly adminUrl?: string | undefined;
   readonly contents: Pick<GenerationContents, 'config' | 'hash' | 'source' | 'authSchemes'>;
   readonly warnings: readonly ConfigIssue[];
   readonly color: boolean;
 }
 
 /** What `hector serve` prints once it serves: what is where, who may come in, and the line that talks to it. */
-export function banner({ version, url, contents, warnings, color }: BannerOptions): string {
+export function banner({ version, url, adminUrl, contents, warnings, color }: BannerOptions): string {
   const { config, hash, source } = contents;
   const bold = (text: string) => (color ? `\u001b[1m${text}\u001b[0m` : text);
   const listed = Object.entries(config.agents).filter(
@@ -25,6 +27,7 @@ export function banner({ version, url, contents, warnings, color }: BannerOption
 
   const lines = [bold(`Hector ${version}`), '', row('Server', url)];
   if (config.server.public_url !== undefined) lines.push(row('Public', config.server.public_url));
+  if (adminUrl !== undefined) lines.push(row('Admin', `${adminUrl} (/metrics and /api)`));
   if (spoken !== undefined) lines.push(row('Card', `${url}/.well-known/agent-card.json`));
   const width = Math.max(0, ...listed.map(([name]) => name.length));
   listed.forEach(([name, agent], index) => {
@@ -46,11 +49,12 @@ export function banner({ version, url, contents, warnings, color }: BannerOption
 export function waitingBanner({
   version,
   url,
+  adminUrl,
   source,
   color,
 }: Omit<BannerOptions, 'contents' | 'warnings'> & { source: string }): string {
   const title = color ? `\u001b[1mHector ${version}\u001b[0m` : `Hector ${version}`;
-  return `${title}\n\n  Server  ${url}\n  Config  ${source}: waiting for it (${url}/api/config/status says why)\n\n`;
+  return `${title}\n\n  Server  ${url}\n  Config  ${source}: waiting for it (${adminUrl ?? url}/api/config/status says why)\n\n`;
 }
 
 /** As the A2A routes choose it: the named one, else the first public one. */

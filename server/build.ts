@@ -5,13 +5,20 @@ import { type BuildOptions, buildGeneration } from '../core/runtime/build.ts';
 import type { Generation } from '../core/runtime/generation.ts';
 import { ResourcePool } from '../core/runtime/resource-pool.ts';
 import { cardSigningIssues } from './a2a/card-signing.ts';
+import { allowIssues } from './authorization.ts';
 import { corsIssues } from './middleware/cors.ts';
 import { untrustableProxies } from './trusted-proxies.ts';
 
 /** What `serve`, a reload and `validate` have in common: a generation that the HTTP side can serve, or one `ConfigError`. */
 export async function build(id: number, snapshot: Snapshot, options: BuildOptions): Promise<Generation> {
-  for (const issue of unreachableAgents(snapshot, newAgents(snapshot, options.previous))) options.onWarning(issue);
-  const issues = [...untrustableProxies(snapshot), ...corsIssues(snapshot), ...(await cardSigningIssues(snapshot))];
+  const names = [...newAgents(snapshot, options.previous)];
+  for (const issue of unreachableAgents(snapshot, names)) options.onWarning(issue);
+  const issues = [
+    ...untrustableProxies(snapshot),
+    ...corsIssues(snapshot),
+    ...allowIssues(snapshot, names),
+    ...(await cardSigningIssues(snapshot)),
+  ];
   return buildGeneration(id, snapshot, { ...options, issues });
 }
 

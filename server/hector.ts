@@ -18,12 +18,12 @@ import { Recovery } from '../core/task/recovery.ts';
 import { createApp } from './app.ts';
 import { build, tryOut } from './build.ts';
 import { configRoutes } from './config-api/routes.ts';
-import { listen, portOf } from './listen.ts';
+import { openListeners } from './listeners.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import { Operations } from './operations.ts';
+import { pipeline } from './pipeline.ts';
 import { Webhooks } from './push/webhooks.ts';
-import { reachableHost } from './reachable-host.ts';
 import { shutdown } from './shutdown.ts';
 import { version } from './version.ts';
 
@@ -60,6 +60,8 @@ export interface RunningHector extends AsyncDisposable {
   /** The way to it from this machine. */
   readonly url: string;
   readonly port: number;
+  /** The way to `server.admin`, where there is one. */
+  readonly adminUrl: string | undefined;
   /** What serves; `undefined` until a source has given something that can. */
   readonly generation: Generation | undefined;
   readonly logger: Logger;
@@ -146,21 +148,35 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     },
   });
   const config = watcher
-    ? configRoutes({ control: withTrial(watcher), studio: source?.studio ?? false, registry: () => registry })
+    ? configRoutes({
+        control: withTrial(watcher),
+        studio: () => source?.studio || runtime.current?.contents.config.server.studio?.enabled === true,
+        registry: () => registry,
+      })
     : undefined;
-  const own = [metricsRoutes(metrics), ...(config ? [config] : [])];
-  const app = createApp({ runtime, executions, push, operations, logger, own });
+  const aside = config ? [config] : [];
 
   try {
     if ('snapshot' in serve) await runtime.reload(serve.snapshot);
     await watcher?.start(source?.failure);
     const initial = runtime.current?.contents.config ?? (source as FollowedSource).fallback;
     started = initial;
-    const server = await listen(initial.server, app.callback(), logger);
-    const port = portOf(server);
+    const own = initial.server.admin ? [] : [metricsRoutes(metrics), ...aside];
+    const { server, url, port, admin } = await openListeners({
+      config: initial.server,
+      main: createApp({ runtime, executions, push, operations, logger, own }).callback(),
+      admin: pipeline({
+        runtime,
+        operations,
+        logger,
+        routes: [],
+        own: aside,
+        open: [metricsRoutes(metrics)],
+      }).callback(),
+      logger,
+    });
     recovery.start();
     if (watcher) announcing = source?.announce?.(watcher.status());
-    const { host } = initial.server;
 
     const leave = async () => {
       await Promise.all([housekeeping[Symbol.asyncDispose](), recovery[Symbol.asyncDispose]()]);
@@ -174,12 +190,13 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       closing ??= Promise.all([
         shutdown({ server, operations, executions, push, runtime, logger, ...times, reason }),
         leave(),
-      ]).then(() => undefined);
+      ]).then(() => admin?.close());
       return closing;
     };
     return {
-      url: `http://${reachableHost(host)}:${port}`,
+      url,
       port,
+      adminUrl: admin?.url,
       get generation() {
         return runtime.current;
       },

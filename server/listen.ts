@@ -7,8 +7,16 @@ import type { Logger } from '../core/logger.ts';
 
 type ListenConfig = Pick<HectorConfig['server'], 'host' | 'port' | 'timeouts' | 'limits'>;
 
+/** Where host and port are configured. */
+type Section = 'server' | 'server.admin';
+
 /** Opens the socket. A connection that is slow, malformed or one too many costs little and is answered in HTTP where that is possible. */
-export async function listen(config: ListenConfig, onRequest: RequestListener, logger: Logger): Promise<Server> {
+export async function listen(
+  config: ListenConfig,
+  onRequest: RequestListener,
+  logger: Logger,
+  section: Section = 'server',
+): Promise<Server> {
   const requestTimeout = milliseconds(config.timeouts.request);
   const headers = milliseconds(config.timeouts.headers);
   const server = createServer(
@@ -27,7 +35,7 @@ export async function listen(config: ListenConfig, onRequest: RequestListener, l
   reportDrops(server, config.limits.max_connections, logger);
 
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, config)));
+    server.once('error', (error) => reject(listenError(error, config, section)));
     server.listen(config.port, config.host, () => {
       server.removeAllListeners('error');
       server.on('error', (err) => logger.error({ err }, 'the listening socket reports an error'));
@@ -84,14 +92,16 @@ function reportDrops(server: Server, limit: number, logger: Logger): void {
   });
 }
 
-function listenError(error: unknown, { host, port }: ListenConfig): HectorError {
+function listenError(error: unknown, { host, port }: ListenConfig, section: Section): HectorError {
+  const [portKey, hostKey] =
+    section === 'server' ? ['--port or server.port', 'server.host or --host'] : [`${section}.port`, `${section}.host`];
   const advice: Readonly<Record<string, string>> = {
-    EADDRINUSE: `Port ${port} on ${host} is in use. Stop what uses it, or choose another port with --port or server.port.`,
-    EACCES: `Port ${port} on ${host} may not be opened by this user. Choose a port above 1023 with --port or server.port.`,
-    EPERM: `Port ${port} on ${host} may not be opened by this user. Choose a port above 1023 with --port or server.port.`,
-    EADDRNOTAVAIL: `No network interface of this machine has the address "${host}". Set server.host or --host to one that has, or to 0.0.0.0 for all.`,
-    ENOTFOUND: `The host name "${host}" is unknown. Set server.host or --host to an address of this machine, or to 0.0.0.0 for all.`,
-    EAI_AGAIN: `The host name "${host}" could not be looked up. Set server.host or --host to an address of this machine, or to 0.0.0.0 for all.`,
+    EADDRINUSE: `Port ${port} on ${host} is in use. Stop what uses it, or choose another port with ${portKey}.`,
+    EACCES: `Port ${port} on ${host} may not be opened by this user. Choose a port above 1023 with ${portKey}.`,
+    EPERM: `Port ${port} on ${host} may not be opened by this user. Choose a port above 1023 with ${portKey}.`,
+    EADDRNOTAVAIL: `No network interface of this machine has the address "${host}". Set ${hostKey} to one that has, or to 0.0.0.0 for all.`,
+    ENOTFOUND: `The host name "${host}" is unknown. Set ${hostKey} to an address of this machine, or to 0.0.0.0 for all.`,
+    EAI_AGAIN: `The host name "${host}" could not be looked up. Set ${hostKey} to an address of this machine, or to 0.0.0.0 for all.`,
   };
   const text = advice[errorCode(error) ?? ''] ?? `Hector cannot listen on ${host}:${port}: ${errorMessage(error)}.`;
   return new HectorError('listen', text, { cause: error });

@@ -27,10 +27,19 @@ export interface PipelineOptions {
   readonly routes: readonly (Router<RequestState> | Routes)[];
   /** What is told of the process itself. Served also while there is no generation yet, and so without a lease. */
   readonly own?: readonly Router<RequestState>[];
+  /** What needs neither a generation nor credentials. */
+  readonly open?: readonly Router<RequestState>[];
 }
 
 /** Everything between a socket and the routes, in the order in which a request meets it. */
-export function pipeline({ runtime, operations, logger, routes, own = [] }: PipelineOptions): Koa<RequestState> {
+export function pipeline({
+  runtime,
+  operations,
+  logger,
+  routes,
+  own = [],
+  open = [],
+}: PipelineOptions): Koa<RequestState> {
   const app = new Koa<RequestState>();
   app.on('error', (error: unknown, ctx?: ParameterizedContext<RequestState>) => brokenOff(error, ctx, logger));
   app.use(errors(logger));
@@ -38,6 +47,7 @@ export function pipeline({ runtime, operations, logger, routes, own = [] }: Pipe
   app.use(securityHeaders());
   app.use(cors(runtime));
   app.use(operations.routes());
+  for (const each of open) app.use(each.routes() as unknown as Middleware<RequestState>);
   const ownRoutes = own.map((router) => router.routes() as unknown as Middleware<RequestState>);
   for (const each of ownRoutes) app.use(unlessServing(runtime, each));
   app.use(lease(runtime));

@@ -61,6 +61,7 @@ const atStart = [
   ['config'],
   ['server', 'host'],
   ['server', 'port'],
+  ['server', 'admin'],
   ['server', 'timeouts'],
   ['server', 'limits', 'max_connections'],
   ['logger', 'format'],

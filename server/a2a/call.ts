@@ -19,6 +19,7 @@ import type { A2ARequestHandler } from '@a2a-js/sdk/server';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import type { Executions, TaskCaller } from '../../core/task/executions.ts';
 import type { TaskReader } from '../../core/task/reader.ts';
+import { isAuthenticated } from '../authorization.ts';
 import { HttpError } from '../http-error.ts';
 import { unauthenticated } from '../middleware/authenticate.ts';
 import type { RequestState } from '../state.ts';
@@ -38,7 +39,6 @@ import { readPageToken, writePageToken } from './page-token.ts';
 import type { PushConfigs } from './push-configs.ts';
 import { TaskWebhooks } from './task-webhooks.ts';
 import type { ProtocolVersion } from './version.ts';
-import { isAuthenticated } from './visibility.ts';
 
 /** What the protocol needs of the task engine. */
 export type TaskEngine = Pick<Executions, 'send' | 'get' | 'cancel' | 'subscribe' | 'list'>;

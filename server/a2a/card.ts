@@ -2,6 +2,7 @@ import { AgentCard } from '@a2a-js/sdk';
 import { LegacyRestTransportHandler } from '@a2a-js/sdk/compat/v0_3/server';
 import { type A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server';
 import type { AgentSkill } from '../../core/a2a.ts';
+import type { AgentConfig } from '../../core/config/language/agent.ts';
 import type { GenerationContents, ServedAgent } from '../../core/runtime/generation.ts';
 import { version } from '../version.ts';
 import { extensionsOf } from './protocol-extensions.ts';
@@ -50,12 +51,15 @@ export function agentCard({ name, config }: ServedAgent, { contents, origin, pus
     ...(authSchemes.size > 0 && {
       securitySchemes: Object.fromEntries([...authSchemes].map(([key, scheme]) => [key, scheme.securityScheme])),
       // Any one of them is enough. Where credentials are not required, the card only says which kinds there are.
-      ...(contents.config.server.auth?.require_auth !== false && {
+      ...(needsCredentials(config, contents) && {
         securityRequirements: [...authSchemes.keys()].map((key) => ({ schemes: { [key]: { list: [] } } })),
       }),
     }),
   };
 }
+
+const needsCredentials = ({ visibility, allow }: AgentConfig, { config }: GenerationContents) =>
+  config.server.auth?.require_auth !== false || visibility !== 'public' || allow !== undefined;
 
 /** Where nobody can say who they are, there is nobody to tell more. */
 export function hasExtendedCard({ config }: Pick<ServedAgent, 'config'>, { authSchemes }: GenerationContents): boolean {

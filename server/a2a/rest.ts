@@ -1,6 +1,7 @@
 import { formatSSEErrorEvent, formatSSEEvent, StreamResponse } from '@a2a-js/sdk';
 import { VersionNotSupportedError } from '@a2a-js/sdk/errors';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
+import { requireUse } from '../authorization.ts';
 import { parseJson, readBody } from '../body.ts';
 import { HttpError } from '../http-error.ts';
 import { type Context, limitsOf, maxDepth, requireJson } from '../request.ts';
@@ -25,6 +26,7 @@ export async function answerRest(ctx: Context, services: A2aServices, path: Rest
     const operation = operationOf(ctx, path);
     if (!operation) return;
     const agent = requireAgent(ctx, path.agent);
+    requireUse(agent, ctx.state);
     requireVersion(ctx);
     const params = await readParams(ctx, operation, path);
     call = callOf(ctx, services, agent, '1.0');

@@ -1,5 +1,6 @@
 import Router from '@koa/router';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
+import { isAuthenticated, requireUse } from '../authorization.ts';
 import { HttpError } from '../http-error.ts';
 import type { Context } from '../request.ts';
 import type { RequestState } from '../state.ts';
@@ -11,7 +12,7 @@ import type { PushConfigs } from './push-configs.ts';
 import { answerRest } from './rest.ts';
 import { restPath } from './rest-path.ts';
 import type { A2aServices } from './services.ts';
-import { defaultAgent, isAuthenticated, visibleAgent, visibleAgents } from './visibility.ts';
+import { defaultAgent, visibleAgent, visibleAgents } from './visibility.ts';
 
 export interface A2aRoutesOptions {
   readonly executions: TaskEngine;
@@ -51,7 +52,11 @@ export function a2aRoutes({ executions, push }: A2aRoutesOptions): Router<Reques
   for (const path of ['/agents/:name', `/agents/:name${wellKnown}`]) {
     router.get(path, (ctx) => sendCard(ctx, requireAgent(ctx)));
   }
-  router.post('/agents/:name', (ctx) => answerJsonRpc(ctx, services, requireAgent(ctx)));
+  router.post('/agents/:name', (ctx) => {
+    const agent = requireAgent(ctx);
+    requireUse(agent, ctx.state);
+    return answerJsonRpc(ctx, services, agent);
+  });
   routeWithoutRouter(router, services);
   return router;
 }

@@ -1,11 +1,6 @@
-import { anonymous } from '../../core/extension/auth-scheme.ts';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
+import { isAuthenticated } from '../authorization.ts';
 import type { RequestState } from '../state.ts';
-
-/** Where no scheme is configured nobody can say who they are, so internal agents are then not reachable from outside. */
-export function isAuthenticated({ principal, lease }: RequestState): boolean {
-  return lease.generation.contents.authSchemes.size > 0 && principal.subject !== anonymous.subject;
-}
 
 /** Those that the caller may know of, in the order of the configuration. */
 export function visibleAgents(state: RequestState): readonly ServedAgent[] {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { formatIssue } from '../../core/config/issue.ts';
 import { milliseconds } from '../../core/config/language/common.ts';
+import type { ServerConfig } from '../../core/config/language/server.ts';
 import { LastGood } from '../../core/config/last-good.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
 import type { ConfigStatus } from '../../core/config/status.ts';
@@ -39,7 +40,7 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   const local = await source.loadLocal();
   const { snapshot: first, failure } = source.remote ? await readFirst(source) : { snapshot: local };
   const settings = (first ?? local).config;
-  if (flags.studio) refuseOpenStudio(settings.server.host);
+  if (flags.studio) refuseOpenStudio(settings.server);
   const { level, format, file } = settings.logger;
   await using logging = openLogging({ level, format, file, secrets: (first ?? local).secrets });
   const { logger } = logging;
@@ -66,14 +67,14 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   // Whoever watches the terminal reads them in the banner.
   const watched = file === undefined && process.stderr.isTTY === true;
   for (const issue of watched ? [] : warnings) logger.warn({ rule: issue.rule }, formatIssue(source.source, issue));
-  const { url, port } = hector;
+  const { url, adminUrl, port } = hector;
   const color = showsColor(process.stdout);
   const contents = hector.generation?.contents;
   logger.info({ version, url, port, source: source.source, hash: contents?.hash.slice(0, 12) }, 'serving');
   await print(
     contents
-      ? banner({ version, url, contents, warnings, color })
-      : waitingBanner({ version, url, source: source.source, color }),
+      ? banner({ version, url, adminUrl, contents, warnings, color })
+      : waitingBanner({ version, url, adminUrl, source: source.source, color }),
   );
 
   const signal = await signals.first();
@@ -164,10 +165,12 @@ async function reload({ watcher, logger }: RunningHector): Promise<void> {
 }
 
 /** Whoever can reach the port could run code of his own. */
-function refuseOpenStudio(host: string): void {
-  if (['127.0.0.1', '::1', 'localhost'].includes(host)) return;
+function refuseOpenStudio({ auth, admin, host }: ServerConfig): void {
+  const reached = admin?.host ?? host;
+  if (auth?.enabled || ['127.0.0.1', '::1', 'localhost'].includes(reached)) return;
+  const advice = admin ? 'set server.admin.host: 127.0.0.1' : 'add --host 127.0.0.1';
   throw new UsageError(
-    `--studio lets whoever can reach the port change the configuration, so it only listens on this machine: add --host 127.0.0.1 (server.host is ${host}).`,
+    `--studio lets whoever can reach the port change the configuration, so without server.auth it only listens on this machine: ${advice} (it is ${reached}), or enable server.auth.`,
   );
 }
 

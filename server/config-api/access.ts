@@ -1,16 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Middleware, ParameterizedContext } from 'koa';
+import { defaultStudioRoles } from '../../core/config/language/server.ts';
+import { rolesOf } from '../../core/extension/auth-scheme.ts';
 import type { Lease } from '../../core/runtime/generation.ts';
-import { isAuthenticated } from '../a2a/visibility.ts';
+import { forbidden, isAuthenticated } from '../authorization.ts';
 import { HttpError } from '../http-error.ts';
 import { unauthenticated } from '../middleware/authenticate.ts';
 import type { RequestState } from '../state.ts';
 import { TrustedProxies } from '../trusted-proxies.ts';
 
 /**
- * Who may ask about the configuration: with authentication, whoever has said who he is; without it, this machine and
- * nobody else. Other sites' pages may in neither case.
+ * Who may ask about the configuration: with authentication, whoever has one of the roles of `server.studio.allowed_roles`;
+ * without it, this machine and nobody else. Other sites' pages may in neither case.
  */
 export function access(): Middleware<RequestState> {
   return function access(ctx, next) {
@@ -20,6 +22,9 @@ export function access(): Middleware<RequestState> {
     const contents = lease?.generation.contents;
     if (contents?.config.server.auth?.enabled) {
       if (!isAuthenticated(ctx.state)) throw unauthenticated(contents.authSchemes, false);
+      const allowed = contents.config.server.studio?.allowed_roles ?? defaultStudioRoles;
+      if (!rolesOf(ctx.state.principal).some((role) => allowed.includes(role)))
+        throw forbidden('This needs a role that server.studio.allowed_roles lists.');
     } else {
       const strange = strangerReason(ctx.req);
       if (strange !== undefined) throw notLocal(strange);

@@ -18,7 +18,7 @@ import { schemaText } from './schema-text.ts';
 export interface ConfigRoutesOptions {
   readonly control: ConfigControl;
   /** Whether the configuration can be seen and changed, and not only asked about. */
-  readonly studio: boolean;
+  studio(): boolean;
   /** What can be configured just now; `undefined` before anything serves. */
   registry(): Registry | undefined;
 }
@@ -31,7 +31,7 @@ export function configRoutes({ control, studio, registry }: ConfigRoutesOptions)
   const reload = shared(() => control.reload());
   const save = saving(control);
   const withStudio = () => {
-    if (!studio) throw studioDisabled();
+    if (!studio()) throw studioDisabled();
   };
 
   router.use(access());
@@ -119,6 +119,6 @@ function studioDisabled(): HttpError {
   return new HttpError(
     403,
     'studio_disabled',
-    'The configuration is neither shown nor changed over HTTP. Start Hector with --studio to allow it.',
+    'The configuration is neither shown nor changed over HTTP. Start Hector with --studio, or set server.studio.enabled, to allow it.',
   );
 }

@@ -3,6 +3,7 @@ import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node';
 import type { McpServer } from '@modelcontextprotocol/server';
 import type { ParameterizedContext } from 'koa';
 import { milliseconds } from '../../core/config/language/common.ts';
+import { requireUse } from '../authorization.ts';
 import { onResponseClose } from '../response-close.ts';
 import type { RequestState } from '../state.ts';
 import { version } from '../version.ts';
@@ -42,6 +43,7 @@ export async function answerMcp(ctx: Context, body: JsonObject, tasks: ToolTasks
   const problemOfRequest = problemOf(mcp.specTypeSchemas, body);
   if (problemOfRequest !== undefined) return refuse(ctx, 'invalidParams', problemOfRequest, body);
   const method = body['method'];
+  if (method === 'tools/call') requireUsable(state, body);
   if (method === 'initialize') ctx.set('Mcp-Session-Id', randomUUID());
   if (method === 'notifications/cancelled') cancel(ctx, body, calls);
 
@@ -104,6 +106,13 @@ function serverFor(mcp: Library, state: RequestState, tasks: ToolTasks, signal: 
     }
   });
   return product;
+}
+
+/** Whoever may not use an agent is told in HTTP, as by every other surface. */
+function requireUsable(state: RequestState, { params }: JsonObject): void {
+  const { name } = (params ?? {}) as { readonly name?: unknown };
+  const agent = typeof name === 'string' ? agentOfTool(name, state) : undefined;
+  if (agent) requireUse(agent, state);
 }
 
 function begin(ctx: Context, { id }: JsonObject, calls: Calls, call: AbortController): Disposable | undefined {

@@ -2,6 +2,7 @@ import type { Tool } from '@modelcontextprotocol/server';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { refusedMediaType } from '../a2a/media-type.ts';
 import { visibleAgent, visibleAgents } from '../a2a/visibility.ts';
+import { mayUse } from '../authorization.ts';
 import type { RequestState } from '../state.ts';
 
 const prefix = 'ask_';
@@ -34,9 +35,11 @@ const outputSchema = {
   required: ['answer', 'state', 'task_id', 'context_id'],
 };
 
-/** One tool for each agent that the caller may see and that takes text. Names of agents are fit for names of tools. */
+/** One tool for each agent that the caller may use and that takes text. Names of agents are fit for names of tools. */
 export function toolsFor(state: RequestState): Tool[] {
-  return visibleAgents(state).filter(takesText).map(toolOf);
+  return visibleAgents(state)
+    .filter((agent) => mayUse(agent, state) && takesText(agent))
+    .map(toolOf);
 }
 
 /** `undefined` for a tool that the caller may not know of, as for one that does not exist. */

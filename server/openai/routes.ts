@@ -3,6 +3,7 @@ import type { Middleware, ParameterizedContext } from 'koa';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { sendJson } from '../a2a/reply.ts';
 import { visibleAgent, visibleAgents } from '../a2a/visibility.ts';
+import { mayUse, requireUse } from '../authorization.ts';
 import { parseJson, readBody } from '../body.ts';
 import { HttpError } from '../http-error.ts';
 import { limitsOf, maxDepth, requireJson } from '../request.ts';
@@ -25,13 +26,14 @@ export function openaiRoutes({ executions }: { readonly executions: ChatTasks })
       const request = readChatRequest(await readJson(ctx));
       const agent = visibleAgent(request.model, ctx.state);
       if (!agent) throw modelNotFound(request.model);
+      requireUse(agent, ctx.state);
       await answerChat(ctx, executions, agent, request);
     }),
   );
   router.all(
     '/v1/models',
     answering(['GET', 'HEAD'], (ctx) => {
-      const data = visibleAgents(ctx.state).map((agent) => model(agent, ctx.state));
+      const data = usableAgents(ctx.state).map((agent) => model(agent, ctx.state));
       sendJson(ctx, 200, JSON.stringify({ object: 'list', data }));
     }),
   );
@@ -41,6 +43,7 @@ export function openaiRoutes({ executions }: { readonly executions: ChatTasks })
       const { id = '' } = ctx.params;
       const agent = visibleAgent(id, ctx.state);
       if (!agent) throw modelNotFound(id);
+      requireUse(agent, ctx.state);
       sendJson(ctx, 200, JSON.stringify(model(agent, ctx.state)));
     }),
   );
@@ -72,6 +75,9 @@ async function readJson(ctx: Context): Promise<unknown> {
   requireJson(ctx);
   return parseJson(await readBody(ctx.req, limitsOf(ctx.state.lease.generation).maxBodyBytes), maxDepth);
 }
+
+/** Clients offer what is listed here to their user. */
+const usableAgents = (state: RequestState) => visibleAgents(state).filter((agent) => mayUse(agent, state));
 
 function model({ name, config }: ServedAgent, { lease }: RequestState): object {
   return {

@@ -164,7 +164,7 @@ for (const kind of [studioOverFile, studioOverEtcd]) {
 
     test('with authentication nobody is let in without credentials, and no credential is told', async () => {
       const secret = 'canary-4711-credential';
-      const served = `${text('first')}server: { auth: { enabled: true, api_keys: ["\${KEY}"] } }\n`;
+      const served = `${text('first')}server: { auth: { enabled: true, api_keys: [{ key: "\${KEY}", subject: ann, roles: [admin] }] } }\n`;
       await using studio = await kind.start({ text: served, env: { KEY: secret } });
       const { hector } = studio;
       const asks = [
@@ -201,7 +201,7 @@ for (const kind of [studioOverFile, studioOverEtcd]) {
 
 test('callers who are let in as anonymous, or need no credentials, do not see the configuration either', async () => {
   const auth =
-    'auth: { enabled: true, require_auth: false, api_keys: [abcdefgh], excluded_paths: ["/api/*", "/api/config"] }';
+    'auth: { enabled: true, require_auth: false, api_keys: [{ key: abcdefgh, subject: ann, roles: [operator] }], excluded_paths: ["/api/*", "/api/config"] }';
   const served = `${text('first')}server: { ${auth} }\n`;
   await using studio = await studioOverFile.start({ text: served });
   const { hector } = studio;
@@ -280,6 +280,9 @@ test('with --studio it listens on this machine only, or does not start', async (
     await until(() => running.process.exitCode !== null || running.stdout() !== '', 60_000);
     assert.equal(running.stdout(), '');
     assert.equal(await running.exited, 2, running.stderr());
-    assert.match(running.stderr(), /--studio .* only listens on this machine: add --host 127\.0\.0\.1/);
+    assert.match(
+      running.stderr(),
+      /--studio .* only listens on this machine: add --host 127\.0\.0\.1 .* or enable server\.auth/,
+    );
   }
 });

@@ -24,13 +24,14 @@ const refusal = new ConfigError('memory:hector', [
   },
 ]);
 
-/** Takes the bearer `good`. */
+/** Takes the bearers `good`, of an operator, and `plain`, of somebody without a role. */
 const bearer: AuthScheme = {
   securityScheme: { httpAuthSecurityScheme: { scheme: 'Bearer' } },
   async authenticate({ headers }) {
     if (headers['authorization'] === undefined) return undefined;
+    if (headers['authorization'] === 'Bearer plain') return { subject: 'bob', scopes: ['operator'], claims: {} };
     if (headers['authorization'] !== 'Bearer good') throw new AuthError('it is another one');
-    return { subject: 'ann', scopes: [], claims: {} };
+    return { subject: 'ann', scopes: [], claims: { role: 'operator' } };
   },
 };
 
@@ -227,7 +228,7 @@ describe('who may ask', () => {
     assert.equal((await h.put('name: x', { 'Content-Encoding': 'gzip' })).status, 415);
   });
 
-  test('with authentication, whoever has said who he is, from anywhere', async () => {
+  test('with authentication, whoever has a role for it, from anywhere', async () => {
     const server = { auth: { enabled: true, require_auth: false, excluded_paths: ['/api/config/status'] } };
     await using h = await servingConfig({ generation: { server, authSchemes: { bearer } } });
     for (const path of ['/api/config/status', '/api/config', '/api/schema']) {
@@ -238,12 +239,22 @@ describe('who may ask', () => {
       );
       const headers = { Authorization: 'Bearer good', 'X-Forwarded-For': '10.0.0.7' };
       assert.equal((await h.ask(path, { headers })).status, 200, path);
+      const plain = await h.ask(path, { headers: { Authorization: 'Bearer plain' } });
+      assert.deepEqual([path, plain.status, plain.body.error.code], [path, 403, 'forbidden']);
     }
+    assert.equal((await h.put('name: x', { Authorization: 'Bearer plain' })).status, 403);
     assert.equal((await h.ask('/api/config', { headers: { Authorization: 'Bearer bad' } })).status, 401);
     assert.equal((await h.put('name: x', { Authorization: 'Bearer good', Origin: 'https://evil.test' })).status, 403);
     assert.equal((await h.put('name: x', { Authorization: 'Bearer good' })).status, 200);
     assert.ok(h.lines.some(({ by, revision }) => by === 'ann' && revision === 'r2'));
   });
+});
+
+test('which roles, the configuration says', async () => {
+  const auth = { enabled: true, require_auth: true, excluded_paths: [] };
+  const studio = { enabled: true, allowed_roles: ['admin'] };
+  await using h = await servingConfig({ generation: { server: { auth, studio }, authSchemes: { bearer } } });
+  assert.equal((await h.ask('/api/config', { headers: { Authorization: 'Bearer good' } })).status, 403);
 });
 
 describe('studio', () => {

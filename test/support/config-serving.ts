@@ -109,7 +109,11 @@ export async function servingConfig({ studio = true, generation = {}, host }: Co
   const runtime = handmadeRuntime();
   if (generation) await runtime.reload(generation);
   const registry = new Registry(builtins);
-  const routes = configRoutes({ control, studio, registry: () => (runtime.current ? registry : undefined) });
+  const routes = configRoutes({
+    control,
+    studio: () => studio,
+    registry: () => (runtime.current ? registry : undefined),
+  });
   const served = await servingRoutes({ runtime, own: [routes], ...(host !== undefined && { host }) });
   const ask = async (path: string, { headers, ...init }: RequestInit = {}) => {
     const response = await fetch(`${served.url}${path}`, { ...init, headers: new Headers(headers) });

@@ -43,6 +43,9 @@ const Auth = optionalSection(
   'Who may come in',
 );
 
+/** Who may read and write the configuration where nothing says so. */
+export const defaultStudioRoles = ['operator', 'admin'];
+
 export const ServerConfig = section(
   {
     host: Type.String({ default: '0.0.0.0' }),
@@ -209,10 +212,13 @@ export const ServerConfig = section(
     ),
     studio: optionalSection(
       {
-        enabled: Type.Boolean({ default: false, description: 'Like --studio' }),
+        enabled: Type.Boolean({
+          default: false,
+          description: 'Like --studio; what is saved is taken up where --watch is given, too',
+        }),
         allowed_roles: Type.Array(Type.String({ minLength: 1 }), {
           minItems: 1,
-          default: ['operator', 'admin'],
+          default: defaultStudioRoles,
           description: 'Who may read and write the configuration, where there is authentication',
         }),
       },
