@@ -95,19 +95,29 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     build(id, next) {
       hide(next);
       const createMs = runtime.current ? (source?.warmMs ?? firstWarmMs) : firstWarmMs;
-      return build(id, next, { pool, previous: runtime.current, logger, onWarning, createMs });
+      return build(id, next, {
+        pool,
+        previous: runtime.current,
+        logger,
+        telemetry: metrics,
+        onWarning,
+        createMs,
+      });
     },
     drainMs: ({ contents }) => milliseconds(contents.config.server.drain_timeout) || Number.POSITIVE_INFINITY,
     abortMs,
     maxDraining,
     logger,
-    onSwap: (next) => housekeeping.follow(next),
+    onSwap(next) {
+      housekeeping.follow(next);
+      metrics.served(next.contents.agents.keys());
+    },
     onExpired: () => metrics.expired(),
   });
   const housekeeping = new Housekeeping({ logger });
-  const metrics = createMetrics({ status: () => watcher?.status(), runtime });
+  const metrics = createMetrics({ status: () => watcher?.status(), runtime, running: () => executions.running });
   let registry: Registry | undefined;
-  const executions: Executions = new Executions({ logger, onStarted: (run) => push.started(run) });
+  const executions: Executions = new Executions({ logger, telemetry: metrics, onStarted: (run) => push.started(run) });
   const recovery = new Recovery({
     executions,
     lease: (holder) => (runtime.current ? runtime.lease(holder) : undefined),
@@ -143,7 +153,13 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     async check(content) {
       const snapshot = await control.check(content);
       hide(snapshot);
-      await tryOut(snapshot, { pool, logger, previous: runtime.current, createMs: source?.warmMs ?? firstWarmMs });
+      await tryOut(snapshot, {
+        pool,
+        logger,
+        telemetry: metrics,
+        previous: runtime.current,
+        createMs: source?.warmMs ?? firstWarmMs,
+      });
       return snapshot;
     },
   });
@@ -161,20 +177,24 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     await watcher?.start(source?.failure);
     const initial = runtime.current?.contents.config ?? (source as FollowedSource).fallback;
     started = initial;
-    const own = initial.server.admin ? [] : [metricsRoutes(metrics), ...aside];
+    const { metrics: settings } = initial.observability;
+    const scraped = settings.enabled ? [metricsRoutes(metrics, settings.endpoint)] : [];
+    const own = initial.server.admin ? [] : [...scraped, ...aside];
     const { server, url, port, admin } = await openListeners({
       config: initial.server,
-      main: createApp({ runtime, executions, push, operations, logger, own }).callback(),
+      main: createApp({ runtime, executions, push, operations, logger, observer: metrics, own }).callback(),
       admin: pipeline({
         runtime,
         operations,
         logger,
         routes: [],
         own: aside,
-        open: [metricsRoutes(metrics)],
+        observer: metrics,
+        open: scraped,
       }).callback(),
       logger,
     });
+    metrics.start(settings);
     recovery.start();
     if (watcher) announcing = source?.announce?.(watcher.status());
 

@@ -8,7 +8,7 @@ import { authenticate } from './middleware/authenticate.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { type Lender, lease } from './middleware/lease.ts';
-import { observe } from './middleware/observe.ts';
+import { type HttpObserver, observe } from './middleware/observe.ts';
 import { origin } from './middleware/origin.ts';
 import { securityHeaders } from './middleware/security-headers.ts';
 import type { Operations } from './operations.ts';
@@ -23,6 +23,8 @@ export interface PipelineOptions {
   readonly runtime: Lender & { readonly current: Pick<Generation, 'contents'> | undefined };
   readonly operations: Operations;
   readonly logger: Logger;
+  /** Whoever counts requests. */
+  readonly observer?: HttpObserver | undefined;
   /** What is served once it is known who asks, of which generation. */
   readonly routes: readonly (Router<RequestState> | Routes)[];
   /** What is told of the process itself. Served also while there is no generation yet, and so without a lease. */
@@ -36,6 +38,7 @@ export function pipeline({
   runtime,
   operations,
   logger,
+  observer,
   routes,
   own = [],
   open = [],
@@ -43,7 +46,7 @@ export function pipeline({
   const app = new Koa<RequestState>();
   app.on('error', (error: unknown, ctx?: ParameterizedContext<RequestState>) => brokenOff(error, ctx, logger));
   app.use(errors(logger));
-  app.use(observe(logger));
+  app.use(observe(logger, observer));
   app.use(securityHeaders());
   app.use(cors(runtime));
   app.use(operations.routes());

@@ -64,6 +64,7 @@ const atStart = [
   ['server', 'admin'],
   ['server', 'timeouts'],
   ['server', 'limits', 'max_connections'],
+  ['observability'],
   ['logger', 'format'],
   ['logger', 'file'],
 ] as const;

@@ -4,6 +4,10 @@ import { HectorError } from '../errors.ts';
 import type { AgentDependencies, PointName } from '../extension/points.ts';
 import { type FoundReferences, findReferences } from '../plugin/reference.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
+import { observeAgent } from '../telemetry/observed-agent.ts';
+import { observeLlm } from '../telemetry/observed-llm.ts';
+import { observeTools } from '../telemetry/observed-tools.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { agentOrder } from './agent-order.ts';
 import type { Bundle } from './bundle.ts';
 import { type ChangedSections, touches } from './changes.ts';
@@ -199,12 +203,25 @@ export class Agents {
       uses: [...llms.values(), ...agents.values(), ...stores.values(), ...tools.instances],
       context: () => ({
         ...this.#construction.context(name, path),
-        ...dependenciesOf(name, llms, agents, stores, tools.toolbox, this.#descriptionsOf(uses.agents)),
+        ...dependenciesOf(name, {
+          llms,
+          providers: this.#providersOf(uses.llms),
+          agents,
+          stores,
+          toolbox: tools.toolbox,
+          descriptions: this.#descriptionsOf(uses.agents),
+          telemetry: this.#construction.telemetry,
+        }),
       }),
     });
     const { searched } = tools;
     const isAlone = uses.agents.length === 0 && searched.length === 0;
     return { name, config, agent: instance.value, extension, files, instance, uses, searched, isAlone };
+  }
+
+  #providersOf(names: readonly string[]): ReadonlyMap<string, string> {
+    const { llms } = this.#construction.snapshot.config;
+    return new Map(names.map((name) => [name, llms[name]?.provider ?? name]));
   }
 
   #descriptionsOf(names: readonly string[]): ReadonlyMap<string, string | undefined> {
@@ -223,15 +240,21 @@ export class Agents {
   }
 }
 
+interface Used {
+  readonly llms: Built<'llm'>;
+  /** Of each of the models. */
+  readonly providers: ReadonlyMap<string, string>;
+  readonly agents: Built<'agent'>;
+  readonly stores: Built<'document_store'>;
+  readonly toolbox: Toolbox;
+  readonly descriptions: ReadonlyMap<string, string | undefined>;
+  readonly telemetry: Telemetry;
+}
+
 /** Of its own, so that the functions in it hold what the agent uses and nothing else of the build. */
-function dependenciesOf(
-  name: string,
-  llms: Built<'llm'>,
-  agents: Built<'agent'>,
-  stores: Built<'document_store'>,
-  toolbox: Toolbox,
-  descriptions: ReadonlyMap<string, string | undefined>,
-): AgentDependencies {
+function dependenciesOf(name: string, used: Used): AgentDependencies {
+  const { llms, providers, agents, stores, toolbox, descriptions, telemetry } = used;
+  const observed = observeTools(telemetry);
   const pick = <P extends PointName>(from: Built<P>, wanted: string) => {
     const instance = from.get(wanted);
     if (instance) return instance.value;
@@ -241,11 +264,15 @@ function dependenciesOf(
     );
   };
   return {
-    llm: (wanted) => pick(llms, wanted),
-    agent: (wanted) => pick(agents, wanted),
+    llm: (wanted) =>
+      observeLlm(pick(llms, wanted), { agent: name, provider: providers.get(wanted) ?? wanted }, telemetry),
+    agent: (wanted) => observeAgent(wanted, pick(agents, wanted)),
     agentDescription: (wanted) => descriptions.get(wanted),
     documentStores: valuesOf(stores),
-    tools: (signal) => toolbox.tools(signal),
+    tools(signal) {
+      const tools = toolbox.tools(signal);
+      return tools instanceof Promise ? tools.then(observed) : observed(tools);
+    },
   };
 }
 

@@ -3,6 +3,8 @@ import type { Snapshot } from '../config/snapshot.ts';
 import type { AuthScheme } from '../extension/auth-scheme.ts';
 import type { StorageBackend } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
+import { observeStorage } from '../telemetry/observed-storage.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { Agents } from './agents.ts';
 import { BuildReport } from './build-report.ts';
 import { type ChangedSections, changes } from './changes.ts';
@@ -27,6 +29,8 @@ export interface BuildOptions {
    */
   readonly previous?: Generation | undefined;
   readonly logger: Logger;
+  /** Whoever counts what is done with what is built; default: nobody. */
+  readonly telemetry?: Telemetry;
   /** What works but is likely not meant. */
   onWarning(issue: ConfigIssue): void;
   /** How long one instance may take to come up. */
@@ -40,13 +44,13 @@ const disposeMs = 10_000;
 
 /** Builds everything that a snapshot asks for, or undoes what it has begun and throws one `ConfigError` with all that failed. */
 export async function buildGeneration(id: number, snapshot: Snapshot, options: BuildOptions): Promise<Generation> {
-  const { pool, previous, logger, onWarning, createMs = 60_000, issues } = options;
+  const { pool, previous, logger, telemetry, onWarning, createMs = 60_000, issues } = options;
   const scope = new Scope();
   const holdings = new Holdings(pool);
   scope.defer(() => holdings[Symbol.asyncDispose]());
   const report = new BuildReport(snapshot, onWarning, issues);
   const instances = new Instances(holdings, logger, { createMs, disposeMs });
-  const construction = new Construction({ snapshot, report, instances, logger });
+  const construction = new Construction({ snapshot, report, instances, logger, telemetry });
   try {
     const { contents, parts } = await build(construction, previous && partsOf.get(previous));
     // What was told once need not be told again while it stays as it is.
@@ -218,6 +222,7 @@ async function buildStorage(
         options: database,
         madeFrom: construction.files(['databases'], name),
         context: () => ({ ...construction.context(name, path), ...(!migrate && { migrate }) }),
+        wrap: (backend) => observeStorage(database.driver, backend, construction.telemetry),
       }),
     );
   }

@@ -4,6 +4,7 @@ import { HectorError } from '../errors.ts';
 import type { ExtensionContext } from '../extension/points.ts';
 import type { Logger } from '../logger.ts';
 import { Pace } from '../pace.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import type { BuildReport } from './build-report.ts';
 import type { Instances } from './instances.ts';
 
@@ -12,6 +13,7 @@ interface ConstructionOptions {
   readonly report: BuildReport;
   readonly instances: Instances;
   readonly logger: Logger;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 const none: readonly string[] = [];
@@ -22,12 +24,14 @@ export class Construction {
   readonly report: BuildReport;
   readonly instances: Instances;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
   readonly pace = new Pace();
   readonly #abort = new AbortController();
   /** By section and name: hashes of the files that the options of an instance name. */
   readonly #files = new Map<string, Map<string, string[]>>();
 
-  constructor({ snapshot, report, instances, logger }: ConstructionOptions) {
+  constructor({ snapshot, report, instances, logger, telemetry = noTelemetry }: ConstructionOptions) {
+    this.telemetry = telemetry;
     this.snapshot = snapshot;
     this.report = report;
     this.instances = instances;

@@ -18,7 +18,7 @@ export interface AgentContextOptions {
   readonly history: readonly ChatMessage[] | undefined;
   readonly signal: AbortSignal;
   /** What log lines say of whose they are. */
-  readonly names: Readonly<Record<string, string>>;
+  readonly names: Readonly<Record<string, string | number>>;
   readonly logger: Logger;
   readonly config: HectorConfig;
   readonly checkpoint?: Checkpoint | undefined;

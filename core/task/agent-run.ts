@@ -25,7 +25,7 @@ export interface AgentRunOptions {
   readonly bytes: number;
   readonly secrets: Secrets;
   readonly logger: Logger;
-  readonly names: Readonly<Record<string, string>>;
+  readonly names: Readonly<Record<string, string | number>>;
   /** The agent did not end when it was told to, and is no longer listened to. */
   onAbandoned(): void;
 }
@@ -39,6 +39,7 @@ export class AgentRun {
   #bytes: number;
   #outcome: Outcome | undefined;
   #grace: NodeJS.Timeout | undefined;
+  #error: unknown;
 
   constructor(options: AgentRunOptions) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class AgentRun {
 
   get outcome(): Outcome | undefined {
     return this.#outcome;
+  }
+
+  /** Why it has failed, if it has. */
+  get failure(): unknown {
+    return this.#error;
   }
 
   /** What the models have cost so far, where the agent says so. */
@@ -173,6 +179,7 @@ export class AgentRun {
 
   #failure(error: unknown): Outcome {
     const { agent, secrets } = this.#options;
+    this.#error ??= error;
     return { state: 'TASK_STATE_FAILED', parts: [{ text: failureSentence(error, agent.name, secrets) }] };
   }
 

@@ -3,6 +3,7 @@ import type { Principal } from '../extension/auth-scheme.ts';
 import type { Logger } from '../logger.ts';
 import type { ChatMessage } from '../message.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { SavedRun } from './checkpoints.ts';
 import type { Execution } from './execution.ts';
 import type { Journal } from './journal.ts';
@@ -41,6 +42,9 @@ export interface ExecutionOptions {
   readonly sequence?: number | undefined;
   /** It continues a run whose process has ended. */
   readonly claimed?: ClaimedStart | undefined;
+  /** Nobody waits for it: the request that it came with is over before it is. */
+  readonly detached?: boolean;
+  readonly telemetry: Telemetry;
   readonly logger: Logger;
   readonly observer: ExecutionObserver;
 }

@@ -1,7 +1,11 @@
-import type { Task } from '../a2a.ts';
+import type { Task, TaskState } from '../a2a.ts';
 import { errorCode, HectorError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
+import { attributes } from '../telemetry/names.ts';
+import { beginAgent } from '../telemetry/observed-agent.ts';
+import type { AgentRequest } from '../telemetry/telemetry.ts';
+import { errorTypeOf } from '../telemetry/work.ts';
 import { unlessAborted, within } from '../waiting.ts';
 import { agentContext } from './agent-context.ts';
 import { AgentRun } from './agent-run.ts';
@@ -22,6 +26,13 @@ interface Departure {
   readonly handOver: boolean;
 }
 
+const outcomes: Readonly<Partial<Record<TaskState, AgentRequest['status']>>> = {
+  TASK_STATE_COMPLETED: 'success',
+  TASK_STATE_CANCELED: 'canceled',
+  TASK_STATE_INPUT_REQUIRED: 'input_required',
+  TASK_STATE_AUTH_REQUIRED: 'input_required',
+};
+
 /**
  * One run of one agent on one message. Depends on no reader: it goes on when all of them have left.
  *
@@ -35,6 +46,7 @@ export class Execution {
   readonly owner: string;
   readonly agent: ServedAgent;
   readonly messageId: string;
+  readonly #begun = performance.now();
   readonly #lease: Lease;
   readonly #options: ExecutionOptions;
   readonly #logger: Logger;
@@ -192,8 +204,16 @@ export class Execution {
   }
 
   async #work(): Promise<void> {
-    await this.#run.work(this.#options.message, this.#context());
-    await this.#conclude();
+    const { message, detached } = this.#options;
+    const work = beginAgent(this.agent.name, { taskId: this.id, contextId: this.contextId }, detached);
+    work?.payload(attributes.inputMessages, () => [message]);
+    const run = async () => {
+      await this.#run.work(message, this.#context());
+      await this.#conclude();
+    };
+    await (work ? work.within(run) : run());
+    if (this.#run.outcome?.state === 'TASK_STATE_FAILED') work?.failed(this.#run.failure);
+    work?.end();
     await this.#save?.over;
     this.#release();
   }
@@ -224,6 +244,7 @@ export class Execution {
     if (this.#departure && (await this.#departed(this.#departure))) return;
     const { state, parts } = this.#run.outcome ?? { state: 'TASK_STATE_FAILED' };
     const task = this.#record.conclude(state, parts);
+    this.#tell(state);
     this.#save = this.#saving(task);
     const stored = await this.#save.inTime;
     this.#failure = stored ? undefined : this.#untold(this.#save.failure);
@@ -233,6 +254,16 @@ export class Execution {
       this.#record.publish();
       this.#settle(task);
     }
+  }
+
+  #tell(state: TaskState): void {
+    const status = outcomes[state] ?? 'error';
+    this.#options.telemetry.agentAsked({
+      agent: this.agent.name,
+      status,
+      seconds: (performance.now() - this.#begun) / 1_000,
+      ...(status === 'error' && { errorType: errorTypeOf(this.#run.failure ?? new Error(state)) }),
+    });
   }
 
   /** Whether it is another process's task now. */
@@ -343,6 +374,11 @@ export class Execution {
 
   get #names() {
     const { requestId } = this.#options;
-    return { task: this.id, agent: this.agent.name, ...(requestId !== undefined && { requestId }) };
+    return {
+      task: this.id,
+      agent: this.agent.name,
+      generation: this.generation.id,
+      ...(requestId !== undefined && { requestId }),
+    };
   }
 }

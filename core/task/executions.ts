@@ -3,6 +3,7 @@ import { interruptedStates, type Message, type Task, terminalStates } from '../a
 import { errorCode, HectorError } from '../errors.ts';
 import type { FoundTask, Page } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { within } from '../waiting.ts';
 import { abandon } from './abandon.ts';
 import { elsewhere } from './elsewhere.ts';
@@ -25,6 +26,8 @@ export type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 
 export interface ExecutionsOptions {
   readonly logger: Logger;
+  /** Whoever counts what is asked of agents; default: nobody. */
+  readonly telemetry?: Telemetry;
   /** Before its first event. */
   onStarted?(run: StartedRun): void;
   readonly journalTimes?: Partial<JournalTimes>;
@@ -59,9 +62,11 @@ export class Executions {
   readonly journals: Journals;
   #closed = false;
 
+  readonly #telemetry: Telemetry;
   readonly #onStarted: ((run: StartedRun) => void) | undefined;
 
-  constructor({ logger, onStarted, journalTimes }: ExecutionsOptions) {
+  constructor({ logger, telemetry = noTelemetry, onStarted, journalTimes }: ExecutionsOptions) {
+    this.#telemetry = telemetry;
     this.#logger = logger;
     this.#onStarted = onStarted;
     this.journals = new Journals(logger, journalTimes);
@@ -162,7 +167,7 @@ export class Executions {
   }
 
   #open(request: SendRequest, message: Message, task: Task, continuation: Continuation): Execution {
-    const { lease, agent, principal, requestId, accepts, extensions, history } = request;
+    const { lease, agent, principal, requestId, accepts, extensions, history, detached } = request;
     const { generation } = lease;
     const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
     if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
@@ -188,6 +193,8 @@ export class Executions {
       history,
       tasksOf: async (ids) => (await Promise.all(ids.map((id) => this.get(caller, id)))).filter((each) => !!each),
       ...continuation,
+      detached: detached || continuation.claimed !== undefined,
+      telemetry: this.#telemetry,
       journal: this.journals.of(generation.contents.tasks),
       logger: this.#logger,
       observer: this.#table,

@@ -23,6 +23,8 @@ export interface SendRequest {
   readonly streaming: boolean;
   /** For the log: which request it was that set the agent to work. */
   readonly requestId?: string | undefined;
+  /** The caller does not wait for what comes of it. */
+  readonly detached?: boolean;
   /** Media types that the caller takes; empty: whatever the agent gives. */
   readonly accepts?: readonly string[];
   /** URIs of the protocol extensions that the caller asks for. */

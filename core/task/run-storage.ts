@@ -33,7 +33,7 @@ export interface RunStorageOptions {
   /** The run was claimed, and this is what it is continued from. */
   readonly claimed?: SavedRun | undefined;
   readonly logger: Logger;
-  readonly names: Readonly<Record<string, string>>;
+  readonly names: Readonly<Record<string, string | number>>;
   released(): boolean;
   onLost(): void;
   onFailed(error: unknown): void;

@@ -1,4 +1,5 @@
 import type { Generation } from '../../core/runtime/generation.ts';
+import { others } from './capped-label.ts';
 
 /** What the in-flight metric reads of a runtime. */
 export interface Generations {
@@ -14,8 +15,6 @@ export interface InFlight {
 
 /** More agents than this have no series of their own: what they have under way is counted together. */
 const maxAgents = 500;
-/** No agent can be called so. */
-const others = '(others)';
 
 /**
  * The requests to agents under way, by agent and generation; who has none is not there. Every request holds a lease in the name

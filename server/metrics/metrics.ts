@@ -1,54 +1,82 @@
 import type { ReloadEvent } from '../../core/config/status.ts';
-import type { Instruments, MetricsOptions, Rendered } from './instruments.ts';
+import type { Telemetry } from '../../core/telemetry/telemetry.ts';
+import type { Instruments, MetricsOptions, MetricsSettings, Rendered } from './instruments.ts';
+import { RemovedAgents } from './removed-agents.ts';
+import type { WorkInstruments } from './work-instruments.ts';
 
 /** What is told of this process in Prometheus's words. */
-export interface Metrics {
+export interface Metrics extends Telemetry, Pick<WorkInstruments, 'httpAnswered' | 'pushed' | 'recovered'>, Disposable {
+  /** From now on there are instruments, as the configuration of the start has them. What has happened before is counted. */
+  start(settings: MetricsSettings): void;
+  readonly enabled: boolean;
   /** A document was served or refused. */
   reloaded(event: ReloadEvent): void;
+  /** These agents serve from now on; what was counted of others is forgotten in a while. */
+  served(agents: Iterable<string>): void;
   /** A generation was told to end because too many drain at once. */
   expired(): void;
   render(): Promise<Rendered>;
 }
 
-/** Where nobody ever asks, the instruments are made all the same once so much waits for them. */
+/** Before there are instruments no more than so much is kept for them: until the start, and while they are loaded. */
 const maxEarly = 1_000;
+const maxLoading = 50_000;
+
+type Record = (instruments: Instruments) => void;
 
 /**
- * The instruments and their library are loaded when somebody asks for the first time, so that a start does not pay for
- * them. What happens before is kept for them.
+ * The instruments and their library are loaded after the start, so that it does not pay for them. What happens before is kept
+ * for them.
  */
-export function createMetrics(options: MetricsOptions): Metrics {
-  let early: ((instruments: Instruments) => void)[] = [];
+export function createMetrics(options: MetricsOptions & { readonly graceMs?: number }): Metrics {
+  let early: Record[] | undefined = [];
+  let settings: MetricsSettings | undefined;
   let made: Instruments | undefined;
   let making: Promise<Instruments> | undefined;
 
-  const load = async () => {
+  const load = async (given: MetricsSettings) => {
     const { createInstruments } = await import('./instruments.ts');
-    made = createInstruments(options);
-    for (const tell of early) tell(made);
-    early = [];
+    made = createInstruments(options, given);
+    for (const tell of early ?? []) tell(made);
+    early = undefined;
     return made;
   };
+  const record = (tell: Record) => {
+    if (made) tell(made);
+    else if (early && early.push(tell) > (settings ? maxLoading : maxEarly)) early.shift();
+  };
   const instruments = () => {
-    making ??= load();
+    if (!settings?.enabled) throw new Error('metrics are asked for that nobody counts');
+    making ??= load(settings);
     return making;
   };
-  const record = (tell: (instruments: Instruments) => void) => {
-    if (made) {
-      tell(made);
-      return;
-    }
-    // Whoever asks is told why they cannot be made, should that be so.
-    if (early.push(tell) >= maxEarly) instruments().catch(() => undefined);
-    if (early.length > 2 * maxEarly) early.shift();
-  };
+  const removed = new RemovedAgents((agents) => record((to) => void to.drop(agents)), options.graceMs);
   return {
+    start(given) {
+      settings = given;
+      if (given.enabled) {
+        // Whoever asks is told why they cannot be made, should that be so.
+        instruments().catch(() => undefined);
+      } else early = undefined;
+    },
+    get enabled() {
+      return settings?.enabled !== false;
+    },
     reloaded(event) {
       const at = new Date();
       const provider = options.status()?.provider ?? '';
       record((to) => to.reloaded(event, at, provider));
     },
+    served: (agents) => removed.served(agents),
     expired: () => record((to) => to.expired()),
+    agentAsked: (request) => (made ? made.agentAsked(request) : record((to) => to.agentAsked(request))),
+    modelAsked: (call) => (made ? made.modelAsked(call) : record((to) => to.modelAsked(call))),
+    toolCalled: (call) => (made ? made.toolCalled(call) : record((to) => to.toolCalled(call))),
+    storageAsked: (call) => (made ? made.storageAsked(call) : record((to) => to.storageAsked(call))),
+    httpAnswered: (answer) => (made ? made.httpAnswered(answer) : record((to) => to.httpAnswered(answer))),
+    pushed: (result) => record((to) => to.pushed(result)),
+    recovered: (result) => record((to) => to.recovered(result)),
     render: async () => (await instruments()).render(),
+    [Symbol.dispose]: () => removed[Symbol.dispose](),
   };
 }

@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Middleware } from 'koa';
+import type { Middleware, ParameterizedContext } from 'koa';
+import { HectorError } from '../../core/errors.ts';
 import { anonymous, type Principal } from '../../core/extension/auth-scheme.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Lease } from '../../core/runtime/generation.ts';
+import { attributes } from '../../core/telemetry/names.ts';
+import { Work } from '../../core/telemetry/work.ts';
+import type { HttpAnswer } from '../metrics/work-instruments.ts';
 import { onResponseClose } from '../response-close.ts';
+import { methodOf, routeOf } from '../route-of.ts';
 import type { RequestState } from '../state.ts';
 
 /** A caller's own id is kept if it can be copied into a header and a log without a second thought. */
@@ -24,26 +29,65 @@ class ObservedRequest implements RequestState {
 
   /** Made when it is first asked for: most requests log nothing of their own. */
   get logger(): Logger {
-    this.#logger ??= this.#parent.child({ requestId: this.requestId });
+    this.#logger ??= this.#parent.child({
+      requestId: this.requestId,
+      ...(this.lease && { generation: this.lease.generation.id }),
+    });
     return this.#logger;
   }
 }
 
-/** Gives the request its id and writes one line when it is over: at debug when it went well, at info when it did not. */
-export function observe(logger: Logger): Middleware<RequestState> {
+/** Whoever counts requests. */
+export interface HttpObserver {
+  httpAnswered(answer: HttpAnswer): void;
+}
+
+/** What asks whether the process is well asks often, and is no part of a trace. */
+const probes = /^\/(?:health|metrics)(?:\/|$)/;
+
+/**
+ * Gives the request its id, its span and its place in the counts, and writes one line when it is over: at debug when it went
+ * well, at info when it did not.
+ */
+export function observe(logger: Logger, observer?: HttpObserver): Middleware<RequestState> {
   return function observe(ctx, next) {
     const given = ctx.req.headers['x-request-id'];
     const requestId = typeof given === 'string' && saneId.test(given) ? given : randomUUID();
     ctx.state = new ObservedRequest(requestId, logger);
     ctx.res.setHeader('X-Request-Id', requestId);
     const started = performance.now();
+    const work = probes.test(ctx.path) ? undefined : begin(ctx);
     onResponseClose(ctx.req, ctx.res, () => {
       const { status, method, path } = ctx;
-      const ms = Math.round((performance.now() - started) * 10) / 10;
+      const elapsed = performance.now() - started;
+      observer?.httpAnswered({ method: methodOf(method), route: routeOf(path), status, seconds: elapsed / 1_000 });
+      if (work) end(work, status);
+      const ms = Math.round(elapsed * 10) / 10;
       const fields = { requestId, method, path, status, ms, ...(ctx.res.writableFinished ? {} : { aborted: true }) };
       if (status < 400) logger.debug(fields, 'request');
       else logger.info(fields, 'request');
     });
-    return next();
+    return work ? work.within(next) : next();
   };
+}
+
+function begin({ req, method, path, state }: ParameterizedContext<RequestState>): Work | undefined {
+  const route = routeOf(path);
+  return Work.begin(`${methodOf(method)} ${route}`, {
+    kind: 'server',
+    from: req.headers,
+    attributes: {
+      [attributes.httpMethod]: methodOf(method),
+      [attributes.httpRoute]: route,
+      [attributes.urlPath]: path,
+      [attributes.urlScheme]: 'http',
+      [attributes.requestId]: state.requestId,
+    },
+  });
+}
+
+function end(work: Work, status: number): void {
+  work.set({ [attributes.httpStatus]: status });
+  if (status >= 500) work.failed(new HectorError(String(status), `It was answered with ${status}.`));
+  work.end();
 }

@@ -9,7 +9,7 @@ import { Runtime } from '../../core/runtime/runtime.ts';
 import { Scope } from '../../core/runtime/scope.ts';
 import { Executions } from '../../core/task/executions.ts';
 import { a2aRoutes } from '../../server/a2a/routes.ts';
-import { createMetrics } from '../../server/metrics/metrics.ts';
+import { createMetrics, type Metrics } from '../../server/metrics/metrics.ts';
 import { metricsRoutes } from '../../server/metrics/routes.ts';
 import { lintMetrics, promtoolMissing } from '../services/promtool.ts';
 import { gate } from '../support/a2a-serving.ts';
@@ -40,13 +40,21 @@ const base: ConfigStatus = {
 };
 const nothing = { current: undefined, draining: [] };
 
+type Wish = Omit<Parameters<typeof createMetrics>[0], 'running'>;
+
+function startMetrics(wish: Wish): Metrics {
+  const metrics = createMetrics({ ...wish, running: () => 0 });
+  metrics.start({ enabled: true, endpoint: '/metrics', namespace: 'hector', subsystem: '', const_labels: {} });
+  return metrics;
+}
+
 /** The samples of a metric, as they are written. */
 function samples(body: string, name: string): string[] {
   return body.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
 }
 
 test('every metric of the configuration, from the start', async () => {
-  const metrics = createMetrics({ status: () => base, runtime: nothing });
+  const metrics = startMetrics({ status: () => base, runtime: nothing });
   const { body, contentType } = await metrics.render();
   assert.match(contentType, /^text\/plain; version=0\.0\.4/);
   const first = (name: string) => samples(body, name);
@@ -78,7 +86,7 @@ test('every metric of the configuration, from the start', async () => {
 });
 
 test('what becomes of each document is counted', async () => {
-  const metrics = createMetrics({ status: () => base, runtime: nothing });
+  const metrics = startMetrics({ status: () => base, runtime: nothing });
   const value = async (name: string) =>
     Number(
       samples((await metrics.render()).body, name)[0]
@@ -113,7 +121,7 @@ test('one configuration serves, so one has a series; without a source none is to
   let status: ConfigStatus | undefined = base;
   const runtime = handmadeRuntime();
   await runtime.reload({});
-  const metrics = createMetrics({ status: () => status, runtime });
+  const metrics = startMetrics({ status: () => status, runtime });
   const info = async () => samples((await metrics.render()).body, 'hector_config_info');
   assert.equal((await info()).length, 1);
   status = {
@@ -125,7 +133,7 @@ test('one configuration serves, so one has a series; without a source none is to
   assert.match((await metrics.render()).body, /hector_config_provider_connected\{provider="consul"\} 0\n/);
   status = undefined;
   assert.deepEqual(await info(), ['hector_config_info{revision="1",hash="0123456789abcdef0123456789abcdef"} 1']);
-  const { body } = await createMetrics({ status: () => undefined, runtime }).render();
+  const { body } = await startMetrics({ status: () => undefined, runtime }).render();
   for (const name of ['hector_config_provider_connected', 'hector_config_reloads_total'])
     assert.deepEqual(samples(body, name), []);
   await runtime.close(1_000);
@@ -133,8 +141,8 @@ test('one configuration serves, so one has a series; without a source none is to
 
 test('two Hectors in a process count for themselves', async () => {
   const [one, two] = [
-    createMetrics({ status: () => base, runtime: nothing }),
-    createMetrics({ status: () => base, runtime: nothing }),
+    startMetrics({ status: () => base, runtime: nothing }),
+    startMetrics({ status: () => base, runtime: nothing }),
   ];
   one.expired();
   assert.match((await one.render()).body, /generations_expired_total 1\n/);
@@ -142,7 +150,7 @@ test('two Hectors in a process count for themselves', async () => {
 });
 
 test('what happened before anybody asked is counted, however much it is', async () => {
-  const metrics = createMetrics({ status: () => base, runtime: nothing });
+  const metrics = startMetrics({ status: () => base, runtime: nothing });
   for (let event = 0; event < 1_500; event++) metrics.reloaded({ result: 'noop', durationSeconds: 0.01 });
   assert.match((await metrics.render()).body, /reloads_total\{provider="consul",result="noop"\} 1500\n/);
 });
@@ -171,7 +179,7 @@ async function servingAgents() {
     logger: silentLogger,
   });
   const executions = new Executions({ logger: silentLogger });
-  const metrics = createMetrics({ status: () => undefined, runtime });
+  const metrics = startMetrics({ status: () => undefined, runtime });
   const served = await servingRoutes({ runtime, own: [metricsRoutes(metrics)], routes: a2aRoutes({ executions }) });
   const left = new AbortController();
   let sent = 0;
@@ -239,7 +247,7 @@ test('what a caller puts into a URL makes no series, and many agents make few', 
   const leases = ['POST /agents/x"y', 'POST /agents/%', 'GET /agents/a1', 'task a2', 'POST /agents/a3/more'].map(
     (holder) => current.lease(holder),
   );
-  const metrics = createMetrics({ status: () => base, runtime: { current, draining: [] } });
+  const metrics = startMetrics({ status: () => base, runtime: { current, draining: [] } });
   assert.deepEqual(samples((await metrics.render()).body, 'hector_inflight_requests'), []);
   for (const name of ['a7', ...Object.keys(agents)]) leases.push(current.lease(`POST /agents/${name}`));
   const lines = samples((await metrics.render()).body, 'hector_inflight_requests');
@@ -271,7 +279,7 @@ test('with authentication it needs credentials like everything else', async () =
   };
   const runtime = handmadeRuntime();
   await runtime.reload({ server: { auth: {} }, authSchemes: { key } });
-  const metrics = createMetrics({ status: () => base, runtime });
+  const metrics = startMetrics({ status: () => base, runtime });
   await using h = await servingRoutes({ runtime, own: [metricsRoutes(metrics)] });
   const ask = async (headers = {}) => (await fetch(`${h.url}/metrics`, { headers })).status;
   assert.equal(await ask(), 401);
@@ -282,7 +290,7 @@ test('with authentication it needs credentials like everything else', async () =
 test('Prometheus finds no fault with it', { skip: promtoolMissing }, async () => {
   const runtime = handmadeRuntime();
   await runtime.reload({});
-  const metrics = createMetrics({ status: () => base, runtime });
+  const metrics = startMetrics({ status: () => base, runtime });
   metrics.reloaded({ result: 'success', durationSeconds: 0.1, watchToSwapSeconds: 0.3 });
   assert.equal(await lintMetrics((await metrics.render()).body), '');
   assert.match(await lintMetrics('# TYPE x_total gauge\nx_total 1\n'), /x_total/, 'the linter sees something');

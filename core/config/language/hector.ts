@@ -7,6 +7,7 @@ import type { ConfigSettings } from './config.ts';
 import type { DocumentStoreConfig } from './document-store.ts';
 import type { LlmConfig } from './llm.ts';
 import { LoggerConfig } from './logger.ts';
+import { ObservabilityConfig } from './observability.ts';
 import { RateLimiting } from './rate-limiting.ts';
 import { ServerConfig } from './server.ts';
 import { StorageConfig } from './storage.ts';
@@ -25,7 +26,7 @@ export const fixedSections = {
   server: ServerConfig,
   storage: StorageConfig,
   logger: LoggerConfig,
-  observability: comingSection('metrics and traces'),
+  observability: ObservabilityConfig,
   rate_limiting: RateLimiting,
   vector_stores: comingSection('vector search'),
   embedders: comingSection('vector search'),

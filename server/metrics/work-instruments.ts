@@ -1,0 +1,147 @@
+import type { Counter, Histogram } from 'prom-client';
+import { metrics as names } from '../../core/telemetry/names.ts';
+import type { Telemetry } from '../../core/telemetry/telemetry.ts';
+import { CappedLabel } from './capped-label.ts';
+import type { Makers } from './makers.ts';
+
+export interface HttpAnswer {
+  readonly method: string;
+  /** As it is routed: `/agents/{name}`. */
+  readonly route: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** What is counted of the work that is done. */
+export interface WorkInstruments extends Telemetry {
+  httpAnswered(answer: HttpAnswer): void;
+  pushed(result: 'delivered' | 'failed' | 'dropped'): void;
+  recovered(result: 'resumed' | 'failed'): void;
+  failed(component: string, errorType: string): void;
+  /** Forgets what was counted of agents that are not there any more. */
+  drop(agents: ReadonlySet<string>): Promise<void>;
+}
+
+/** To 120 s, as models and agents may take. */
+const long = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
+const short = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const speeds = [1, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400];
+
+/**
+ * Labels have names of the configuration, of the code and of tools, and nothing that a caller has chosen; and of each no more
+ * than so many.
+ */
+export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' | 'histogram'>): WorkInstruments {
+  const model = ['agent', 'provider', 'model'] as const;
+  const llmRequests = counter(names.llmRequests, 'Questions to models.', [...model, 'status']);
+  const llmDuration = histogram(names.llmDuration, 'How long models took to answer.', model, long);
+  const llmFirst = histogram(names.llmFirstToken, 'Until the first event of an answer.', model, long);
+  const llmSpeed = histogram(
+    names.llmSpeed,
+    'Tokens of an answer, by the time from its first event on.',
+    model,
+    speeds,
+  );
+  const llmTokens = counter(names.llmTokens, 'Tokens that models have read and written.', [...model, 'type']);
+  const agentRequests = counter(names.agentRequests, 'Messages that agents have worked on.', ['agent', 'status']);
+  const agentDuration = histogram(names.agentDuration, 'How long agents worked on a message.', ['agent'], long);
+  const toolCalls = counter(names.toolCalls, 'Calls of tools.', ['agent', 'tool', 'status']);
+  const toolDuration = histogram(names.toolDuration, 'How long calls of tools took.', ['agent', 'tool'], long);
+  const errors = counter(names.errors, 'Errors, by where they were made.', ['component', 'error_type']);
+  const storageCalls = counter(names.storageOperations, 'Operations of databases.', ['backend', 'operation', 'status']);
+  const storageDuration = histogram(
+    names.storageDuration,
+    'How long operations of databases took.',
+    ['backend', 'operation'],
+    short,
+  );
+  const httpRequests = counter(names.httpRequests, 'Requests over HTTP.', ['method', 'route', 'status']);
+  const httpDuration = histogram(
+    names.httpDuration,
+    'Until the last byte of an answer over HTTP.',
+    ['method', 'route'],
+    short,
+  );
+  const pushes = counter(names.pushDeliveries, 'Notifications to webhooks.', ['result']);
+  const recoveries = counter(names.recoveredTasks, 'Tasks taken over from processes that have ended.', ['result']);
+
+  const caps = { agent: new CappedLabel(500), tool: new CappedLabel(500), model: new CappedLabel(200) };
+  const errorTypes = new CappedLabel(200);
+  const failed = (component: string, errorType: string) =>
+    errors.inc({ component, error_type: errorTypes.value(errorType) });
+  const byAgent = [
+    llmRequests,
+    llmDuration,
+    llmFirst,
+    llmSpeed,
+    llmTokens,
+    agentRequests,
+    agentDuration,
+    toolCalls,
+    toolDuration,
+  ] as readonly (Counter<'agent'> | Histogram<'agent'>)[];
+
+  return {
+    failed,
+    agentAsked({ agent: name, status, seconds, errorType }) {
+      const agent = caps.agent.value(name);
+      agentRequests.inc({ agent, status });
+      agentDuration.observe({ agent }, seconds);
+      if (errorType !== undefined) failed('agent', errorType);
+    },
+    modelAsked({ agent, provider, model, status, seconds, firstSeconds, usage, errorType }) {
+      const labels = { agent: caps.agent.value(agent), provider, model: caps.model.value(model) };
+      llmRequests.inc({ ...labels, status });
+      llmDuration.observe(labels, seconds);
+      if (firstSeconds !== undefined) llmFirst.observe(labels, firstSeconds);
+      if (usage) {
+        llmTokens.inc({ ...labels, type: 'prompt' }, usage.inputTokens);
+        llmTokens.inc({ ...labels, type: 'completion' }, usage.outputTokens);
+        const writing = seconds - (firstSeconds ?? 0);
+        if (usage.outputTokens > 1 && writing > 0) llmSpeed.observe(labels, usage.outputTokens / writing);
+      }
+      if (errorType !== undefined) failed('llm', errorType);
+    },
+    toolCalled({ agent, tool, status, seconds, errorType }) {
+      const labels = { agent: caps.agent.value(agent), tool: caps.tool.value(tool) };
+      toolCalls.inc({ ...labels, status });
+      toolDuration.observe(labels, seconds);
+      if (errorType !== undefined) failed('tool', errorType);
+    },
+    storageAsked({ backend, operation, status, seconds, errorType }) {
+      storageCalls.inc({ backend, operation, status });
+      storageDuration.observe({ backend, operation }, seconds);
+      if (errorType !== undefined) failed('storage', errorType);
+    },
+    httpAnswered({ method, route, status, seconds }) {
+      httpRequests.inc({ method, route, status });
+      httpDuration.observe({ method, route }, seconds);
+      if (status >= 500) failed('http', String(status));
+    },
+    pushed(result) {
+      pushes.inc({ result });
+      if (result !== 'delivered') failed('push', result);
+    },
+    recovered: (result) => recoveries.inc({ result }),
+    async drop(agents) {
+      for (const instrument of byAgent) {
+        for (const labels of await seriesOf(instrument, agents)) instrument.remove(labels);
+      }
+      for (const agent of agents) caps.agent.forget(agent);
+    },
+  };
+}
+
+/** The labels of the series of some agents; of a histogram's buckets, once. */
+async function seriesOf(
+  instrument: Counter<'agent'> | Histogram<'agent'>,
+  agents: ReadonlySet<string>,
+): Promise<readonly Record<string, string>[]> {
+  const { values } = await instrument.get();
+  const found = new Map<string, Record<string, string>>();
+  for (const { labels } of values) {
+    const { le: _, ...own } = labels as Record<string, string>;
+    if (agents.has(String(own['agent']))) found.set(JSON.stringify(own), own);
+  }
+  return [...found.values()];
+}
