@@ -31,5 +31,6 @@ export * from './plugin/definition.ts';
 export { filePath, modulePath, reference, references } from './plugin/reference.ts';
 export { Type } from './plugin/type.ts';
 export { foldChanges } from './task/fold.ts';
+export { traceHeaders } from './telemetry/work.ts';
 export { TextBuilder } from './text-builder.ts';
 export { unlessAborted } from './waiting.ts';

@@ -65,6 +65,7 @@ function program(): Command {
       new Option('--storage <kind>', 'what keeps tasks and conversations').choices(['inmemory', 'sqlite', 'postgres']),
     )
     .option('--storage-db <database>', 'its file, or its address (default: .hector/hector.db, DATABASE_URL)')
+    .option('--observe', 'metrics, and traces to the collector of observability.tracing (default: localhost:4317)')
     .addOption(
       new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'warning', 'error']),
     )

@@ -15,6 +15,8 @@ import { ResourcePool } from '../core/runtime/resource-pool.ts';
 import { Runtime } from '../core/runtime/runtime.ts';
 import { Executions } from '../core/task/executions.ts';
 import { Recovery } from '../core/task/recovery.ts';
+import { attributes } from '../core/telemetry/names.ts';
+import { Work } from '../core/telemetry/work.ts';
 import { createApp } from './app.ts';
 import { build, tryOut } from './build.ts';
 import { configRoutes } from './config-api/routes.ts';
@@ -25,6 +27,8 @@ import { Operations } from './operations.ts';
 import { pipeline } from './pipeline.ts';
 import { Webhooks } from './push/webhooks.ts';
 import { shutdown } from './shutdown.ts';
+import { processStatus } from './status.ts';
+import { type Spans, startTracing } from './tracing.ts';
 import { version } from './version.ts';
 
 export interface HectorOptions {
@@ -87,9 +91,14 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     options.onWarning ? options.onWarning(issue) : logger.warn({ path: issue.path.join('.') }, issue.message);
   const source = 'source' in serve ? serve.source : undefined;
   const pool = new ResourcePool();
+  let spans: Spans | undefined;
+  let hidden: Secrets | undefined;
   const hide = ({ secrets }: Snapshot) => {
     const holding = [runtime.current, ...runtime.draining].flatMap((each) => (each ? [each.contents.secrets] : []));
-    options.onSecrets?.(new Secrets([secrets, ...holding].flatMap(({ values }) => [...values])));
+    const all = new Secrets([secrets, ...holding].flatMap(({ values }) => [...values]));
+    options.onSecrets?.(all);
+    hidden = all;
+    spans?.setSecrets(all);
   };
   const runtime: Runtime<Snapshot> = new Runtime<Snapshot>({
     build(id, next) {
@@ -133,7 +142,11 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       version,
       logger,
       apply: async (snapshot) => {
-        const { id } = await runtime.reload(snapshot);
+        const { id } = await Work.run(
+          'config.reload',
+          { attributes: { [attributes.configSource]: snapshot.source } },
+          () => runtime.reload(snapshot),
+        );
         registry = snapshot.registry;
         options.onServing?.(snapshot);
         return id;
@@ -168,6 +181,14 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
         control: withTrial(watcher),
         studio: () => source?.studio || runtime.current?.contents.config.server.studio?.enabled === true,
         registry: () => registry,
+        status: () =>
+          processStatus({
+            version,
+            operations,
+            runtime,
+            running: () => executions.running,
+            config: () => watcher.status(),
+          }),
       })
     : undefined;
   const aside = config ? [config] : [];
@@ -177,7 +198,11 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     await watcher?.start(source?.failure);
     const initial = runtime.current?.contents.config ?? (source as FollowedSource).fallback;
     started = initial;
-    const { metrics: settings } = initial.observability;
+    const { metrics: settings, tracing } = initial.observability;
+    if (tracing.enabled) {
+      spans = await startTracing(tracing, logger);
+      if (hidden) spans.setSecrets(hidden);
+    }
     const scraped = settings.enabled ? [metricsRoutes(metrics, settings.endpoint)] : [];
     const own = initial.server.admin ? [] : [...scraped, ...aside];
     const { server, url, port, admin } = await openListeners({
@@ -210,7 +235,11 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
       closing ??= Promise.all([
         shutdown({ server, operations, executions, push, runtime, logger, ...times, reason }),
         leave(),
-      ]).then(() => admin?.close());
+      ]).then(async () => {
+        metrics[Symbol.dispose]();
+        await spans?.[Symbol.asyncDispose]();
+        await admin?.close();
+      });
       return closing;
     };
     return {
@@ -230,6 +259,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     await watcher?.[Symbol.asyncDispose]();
     await Promise.all([housekeeping[Symbol.asyncDispose](), recovery[Symbol.asyncDispose]()]);
     await runtime.close(0);
+    await spans?.[Symbol.asyncDispose]();
     throw error;
   }
 }

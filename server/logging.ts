@@ -7,8 +7,10 @@ import type { HectorConfig } from '../core/config/language/hector.ts';
 import { Secrets } from '../core/config/secrets.ts';
 import { errorCode, errorMessage, HectorError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { traceIds } from '../core/telemetry/work.ts';
 import { describeError } from './log-error.ts';
 import { type LineFormat, lineFormat } from './log-format.ts';
+import { reopenWhenMoved } from './reopening.ts';
 
 export interface LoggingOptions {
   readonly level: HectorConfig['logger']['level'];
@@ -37,7 +39,7 @@ const closeMs = 2_000;
 
 export function openLogging({ level, format, file, secrets = new Secrets([]) }: LoggingOptions): Logging {
   const fd = file === undefined ? process.stderr.fd : openLogFile(file);
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: maxWaitingBytes });
+  const destination = pino.destination({ dest: fd, mode: 0o640, sync: false, maxLength: maxWaitingBytes });
   const toLine = lineFormat(format, file === undefined && process.stderr.isTTY === true && !process.env['NO_COLOR']);
   let scrub = scrubber(secrets);
   const write: LineFormat = (json) => toLine(scrub(json));
@@ -51,6 +53,8 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // The core writes an error as a text from which it has taken the secrets.
+      // A new object each time: pino writes into it.
+      mixin: () => ({ ...traceIds() }),
       serializers: { err: describeError, error: (error) => (typeof error === 'string' ? error : describeError(error)) },
       hooks: {
         streamWrite: write,
@@ -62,6 +66,7 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
     destination,
   );
 
+  const moved = file === undefined ? undefined : reopenWhenMoved(resolve(file), destination);
   let broken = false;
   destination.on('error', (error: unknown) => {
     if (errorCode(error) === 'EPIPE') {
@@ -92,6 +97,7 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
       if (!broken) destination.flushSync();
     },
     async [Symbol.asyncDispose]() {
+      moved?.[Symbol.dispose]();
       if (broken) return;
       const closed = once(destination, 'close');
       destination.end();

@@ -43,6 +43,11 @@ export class Operations {
     this.#draining = true;
   }
 
+  /** Whether storage answers, as readiness has it. Only while something serves. */
+  storage(): Promise<Check> {
+    return this.#checkStorage();
+  }
+
   get draining(): boolean {
     return this.#draining;
   }

@@ -64,13 +64,23 @@ export class Work {
     return new Work(span, parent, payloads);
   }
 
+  /** What is awaited is the work. */
+  static async run<T>(name: string, options: WorkOptions, run: () => Promise<T>): Promise<T> {
+    const work = Work.begin(name, options);
+    if (!work) return run();
+    try {
+      return await work.within(run);
+    } catch (error) {
+      work.failed(error);
+      throw error;
+    } finally {
+      work.end();
+    }
+  }
+
   /** What `run` does, also later, is part of this work. */
   within<T>(run: () => T): T {
     return context.with(this.#context, run);
-  }
-
-  name(name: string): void {
-    this.#span.updateName(name);
   }
 
   set(attributes: Attributes): void {
@@ -102,8 +112,8 @@ export function errorTypeOf(error: unknown): string {
 }
 
 /** What the next service needs to know to be part of the trace; nothing where there is none. */
-export function traceHeaders(): Readonly<Record<string, string>> {
-  if (!tracing) return none;
+export function traceHeaders(): Readonly<Record<string, string>> | undefined {
+  if (!tracing) return undefined;
   const headers: Record<string, string> = {};
   propagation.inject(context.active(), headers);
   return headers;

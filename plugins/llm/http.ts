@@ -1,4 +1,5 @@
 import { Pool } from 'undici';
+import { traceHeaders } from '../../core/index.ts';
 import { type FailedResponse, HttpExchange, type HttpOptions } from './http-exchange.ts';
 import { madeHeaders } from './made-headers.ts';
 
@@ -60,9 +61,13 @@ export function httpPool(options: HttpOptions): HttpPool {
   };
 }
 
+/** With those by which the server can be part of the trace. */
 function headersOf({ headers }: RequestInit): Record<string, string> | Iterable<[string, string]> {
   const made = (headers as { [madeHeaders]?: Record<string, string> } | undefined)?.[madeHeaders];
-  return made ?? (headers as Iterable<[string, string]>);
+  const traced = traceHeaders();
+  if (!traced) return made ?? (headers as Iterable<[string, string]>);
+  if (made) return { ...made, ...traced };
+  return [...(headers as Iterable<[string, string]>), ...Object.entries(traced)];
 }
 
 /** The response that an SDK got from our `fetch`, or what there is instead of it. */

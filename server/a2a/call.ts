@@ -189,7 +189,9 @@ export class Call implements A2ARequestHandler {
     const accepts = configuration?.acceptedOutputModes ?? [];
     if (accepts.length > 0 && !shareMediaType(accepts, output_modes)) throw unacceptableOutput(accepts, output_modes);
     const { lease, principal, requestId } = state;
-    const send = () => tasks.send({ lease, agent, message, principal, streaming, requestId, accepts, extensions });
+    const detached = !streaming && configuration?.returnImmediately === true;
+    const send = () =>
+      tasks.send({ lease, agent, message, principal, streaming, requestId, accepts, extensions, detached });
     const webhook = configuration?.taskPushNotificationConfig;
     return webhook ? this.#webhooks.sendWith(webhook, message, send) : send();
   }

@@ -21,6 +21,7 @@ export interface Flags {
   readonly mcpUrl?: string;
   readonly storage?: string;
   readonly storageDb?: string;
+  readonly observe?: boolean;
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly logFile?: string;
@@ -67,6 +68,10 @@ export function overridesOf(flags: Flags, content: ConfigContent, environment: E
   }
 
   for (const [path, value, secret] of storageOf(flags, environment)) set(path, value, '--storage', secret);
+
+  if (flags.observe) {
+    for (const what of ['metrics', 'tracing']) set(['observability', what, 'enabled'], true, '--observe');
+  }
 
   const names = new Names(content);
   if (flags.provider !== undefined || llmFlags.some(([flag]) => flags[flag] !== undefined)) {

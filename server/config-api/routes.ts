@@ -21,12 +21,19 @@ export interface ConfigRoutesOptions {
   studio(): boolean;
   /** What can be configured just now; `undefined` before anything serves. */
   registry(): Registry | undefined;
+  /** Of the process as a whole. */
+  status(): Promise<object>;
 }
 
 type Context = ParameterizedContext<RequestState>;
 
 /** The configuration over HTTP. Its routes need no lease, so they are there before the first configuration, too. */
-export function configRoutes({ control, studio, registry }: ConfigRoutesOptions): Router<RequestState> {
+export function configRoutes({
+  control,
+  studio,
+  registry,
+  status: statusOf,
+}: ConfigRoutesOptions): Router<RequestState> {
   const router = new Router<RequestState>({ prefix: '/api' });
   const reload = shared(() => control.reload());
   const save = saving(control);
@@ -38,6 +45,10 @@ export function configRoutes({ control, studio, registry }: ConfigRoutesOptions)
   router.get('/config/status', (ctx) => {
     ctx.set('Cache-Control', 'no-store');
     sendJson(ctx, 200, placed(control.status()));
+  });
+  router.get('/status', async (ctx) => {
+    ctx.set('Cache-Control', 'no-store');
+    sendJson(ctx, 200, await statusOf());
   });
   router.post('/config/reload', async (ctx) => {
     ctx.set('Cache-Control', 'no-store');

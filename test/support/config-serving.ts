@@ -113,6 +113,7 @@ export async function servingConfig({ studio = true, generation = {}, host }: Co
     control,
     studio: () => studio,
     registry: () => (runtime.current ? registry : undefined),
+    status: async () => ({ build: {} }),
   });
   const served = await servingRoutes({ runtime, own: [routes], ...(host !== undefined && { host }) });
   const ask = async (path: string, { headers, ...init }: RequestInit = {}) => {

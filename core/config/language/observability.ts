@@ -2,7 +2,7 @@ import type { Static } from 'typebox';
 import { Type } from '../../plugin/type.ts';
 import { duration, section } from './common.ts';
 
-export const exporters = ['otlp', 'otlp-http', 'zipkin', 'console'] as const;
+const exporters = ['otlp', 'otlp-http', 'zipkin', 'console', 'jaeger', 'stdout'] as const;
 
 const name = (defaultValue: string, description: string) =>
   Type.String({ pattern: '^([a-zA-Z_][a-zA-Z0-9_]*)?$', default: defaultValue, description });
@@ -31,7 +31,8 @@ export const ObservabilityConfig = section(
         enabled: Type.Boolean({ default: false }),
         exporter: Type.Enum([...exporters], {
           default: 'otlp',
-          description: 'otlp: gRPC; otlp-http: HTTP with Protocol Buffers; zipkin; console: standard error',
+          description:
+            'otlp: gRPC; otlp-http: HTTP with Protocol Buffers; zipkin; console (or stdout): standard error; jaeger is otlp',
         }),
         endpoint: Type.Optional(
           Type.String({
