@@ -146,7 +146,10 @@ function serves(status: string): boolean {
 function authOf(generation: Generation) {
   const { auth } = generation.contents.config.server;
   if (!auth?.enabled) return {};
-  const { issuer, audience, client_id } = auth;
+  const { client_id } = auth;
+  // The shorthand becomes a scheme, too. Of several, a console can only log in to one.
+  const jwt = (auth.schemes ?? []).find((scheme) => scheme.type === 'jwt');
+  const { issuer, audience } = (jwt ?? {}) as { readonly issuer?: unknown; readonly audience?: unknown };
   return {
     auth: {
       enabled: true,

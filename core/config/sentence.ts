@@ -175,6 +175,7 @@ function noBranch(branches: readonly JsonSchema[], value: unknown, path: ConfigP
 function wrongForm(schema: JsonSchema, got: string): string {
   if (schema['x-format'] === 'duration') return `expected a duration such as 30s, 5m or 1h30m, got ${got}`;
   if (schema['x-format'] === 'size') return `expected a size such as 512KB or 1MiB, or a number of bytes, got ${got}`;
+  if (schema.pattern === '^/') return `expected a path that begins with "/", got ${got}`;
   if (schema.pattern === '^https?://') return `expected a URL that begins with http:// or https://, got ${got}`;
   return `expected text of the form /${schema.pattern}/, got ${got}`;
 }

@@ -3,6 +3,7 @@ import {
   ApiKey,
   AuthError,
   type AuthRequest,
+  anonymous,
   authScheme,
   definePlugin,
   HectorError,
@@ -40,7 +41,8 @@ export default definePlugin({
         },
         { additionalProperties: false },
       ),
-      create({ keys, header }) {
+      create({ keys, header }, { warn }) {
+        for (const [index, entry] of keys.entries()) checkEntry(entry, index, warn);
         const known = knownKeys(keys);
         const headerName = header.toLowerCase();
         return {
@@ -68,6 +70,30 @@ function presentedKey(request: AuthRequest, headerName: string) {
   const token = bearerToken(request);
   // Another scheme's credentials, unless somebody has chosen a key that looks like them.
   return token === undefined ? undefined : { key: token, place: 'bearer token', mayBeJwt: looksLikeJwt(token) };
+}
+
+/** Below that a key is found by trying. */
+const leastLength = 8;
+
+function checkEntry(entry: Static<typeof ApiKey>, index: number, warn: (message: string) => void): void {
+  const holder = typeof entry === 'string' ? { key: entry } : entry;
+  const place = `API key ${index + 1} of the list`;
+  if ('subject' in holder && holder.subject === anonymous.subject) {
+    throw new HectorError(
+      'auth_misconfigured',
+      `${place} has the subject "${anonymous.subject}", which stands for nobody. Give it a name of its own.`,
+    );
+  }
+  if (!('key' in holder)) return;
+  if (holder.key !== holder.key.trim()) {
+    throw new HectorError(
+      'auth_misconfigured',
+      `${place} begins or ends with a space or line break, which no caller can send. Remove it.`,
+    );
+  }
+  if (holder.key.length < leastLength) {
+    warn(`${place} has fewer than ${leastLength} characters, so it is guessable. Use one that is long and random.`);
+  }
 }
 
 function knownKeys(keys: readonly Static<typeof ApiKey>[]): KnownKey[] {

@@ -1,11 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import type { Middleware, ParameterizedContext } from 'koa';
-import { errorCode } from '../../core/errors.ts';
+import { AuthError, errorCode } from '../../core/errors.ts';
 import { type AuthScheme, anonymous, type Principal } from '../../core/extension/auth-scheme.ts';
 import { HttpError } from '../http-error.ts';
 import { onResponseClose } from '../response-close.ts';
 import type { RequestState } from '../state.ts';
 
-const wellKnownCard = '/.well-known/agent-card.json';
+const wellKnownCard = /^(\/agents\/[^/]+)?\/\.well-known\/agent-card\.json$/;
 
 /**
  * Asks the schemes in their order who the caller is. Where no credentials are needed, those that are sent still count,
@@ -16,11 +17,15 @@ export function authenticate(): Middleware<RequestState> {
     const { config, authSchemes } = ctx.state.lease.generation.contents;
     const { auth } = config.server;
     if (!auth?.enabled) return next();
-    const open = ctx.path.endsWith(wellKnownCard) || auth.excluded_paths.some((path) => excludes(path, ctx.path));
+    const open = wellKnownCard.test(ctx.path) || auth.excluded_paths.some((path) => excludes(path, ctx.path));
     return identify(ctx, authSchemes).then(
       (principal) => {
         if (principal) ctx.state.principal = principal;
-        else if (auth.require_auth && !open) throw unauthenticated(authSchemes, false);
+        else if (auth.require_auth && !open) {
+          const present = ctx.req.headers.authorization !== undefined;
+          if (present) ctx.state.logger.info({}, 'credentials were refused: no scheme knows what they are');
+          throw unauthenticated(authSchemes, present);
+        }
         return next();
       },
       (error: unknown) => {
@@ -48,14 +53,31 @@ async function identify(
   ctx: ParameterizedContext<RequestState>,
   schemes: ReadonlyMap<string, AuthScheme>,
 ): Promise<Principal | undefined> {
+  if (repeatsAuthorization(ctx.req)) throw new AuthError('The header Authorization is there more than once.');
   const gone = new AbortController();
   onResponseClose(ctx.req, ctx.res, () => gone.abort());
   const request = { headers: ctx.req.headers, query: new URLSearchParams(ctx.querystring) };
   for (const scheme of schemes.values()) {
     const principal = await scheme.authenticate(request, gone.signal);
-    if (principal) return principal;
+    if (!principal) continue;
+    if (principal.subject === '' || principal.subject === anonymous.subject) {
+      throw new AuthError(
+        `The credentials are good, but their subject is "${principal.subject}", which stands for nobody.`,
+      );
+    }
+    return principal;
   }
   return undefined;
+}
+
+/** Node keeps the first of several, and whoever stands in front of it may have looked at another. */
+function repeatsAuthorization({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length === 13 && name.toLowerCase() === 'authorization') count++;
+  }
+  return count > 1;
 }
 
 /** An entry that ends in a slash stands for everything below it. */

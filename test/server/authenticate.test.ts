@@ -30,6 +30,7 @@ const who = (wish: GenerationWish) =>
       '/docs/page',
       '/.well-known/agent-card.json',
       '/agents/a/.well-known/agent-card.json',
+      '/api/secret/.well-known/agent-card.json',
     ]) {
       router.get(path, (ctx) => {
         ctx.body = ctx.state.principal.subject;
@@ -109,6 +110,29 @@ test('health, well-known cards and excluded paths need no credentials, but good 
   }
   for (const path of ['/health', '/health/live', '/health/ready'])
     assert.equal((await ask(`${h.url}${path}`)).status, 200, path);
-  for (const path of ['/openly', '/docs', '/open/', '/who'])
+  for (const path of ['/openly', '/docs', '/open/', '/who', '/api/secret/.well-known/agent-card.json'])
     assert.equal((await ask(`${h.url}${path}`)).status, 401, path);
+});
+
+test('nobody can prove to be nobody', async () => {
+  for (const require_auth of [true, false]) {
+    await using h = await who({ server: { auth: { require_auth } }, authSchemes: { one: scheme('One') } });
+    for (const subject of ['anonymous', '']) {
+      const { status, text } = await ask(`${h.url}/who`, `One good:${subject}`);
+      assert.equal(status, 401, `"${subject}"`);
+      assert.match(text, /The credentials are not valid\./);
+      assert.ok(h.lines.some((line) => String(line['err']).includes(`subject is "${subject}"`)));
+    }
+    assert.equal((await ask(`${h.url}/who`, 'One good:anonymous2')).text, 'anonymous2');
+  }
+});
+
+test('credentials that no scheme knows are refused like bad ones, where some are needed', async () => {
+  await using h = await who({ server: { auth: {} }, authSchemes: { bearer: scheme('Bearer') } });
+  const { status, text, challenge } = await ask(`${h.url}/who`, 'Negotiate abcdefgh');
+  assert.equal(status, 401);
+  assert.match(text, /The credentials are not valid\./);
+  assert.equal(challenge, 'Bearer realm="hector", error="invalid_token"');
+  assert.ok(h.lines.some((line) => line.message.includes('no scheme knows what they are')));
+  assert.match((await ask(`${h.url}/who`)).text, /This needs credentials\./);
 });

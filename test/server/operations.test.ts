@@ -101,9 +101,13 @@ test('HEAD answers without a body, other methods are 405', async () => {
 
 test('health tells how to log in where authentication is on', async () => {
   const scheme: AuthScheme = { securityScheme: {}, authenticate: async () => undefined };
+  const schemes = [
+    { type: 'api-key', keys: ['sk-canary'] },
+    { type: 'jwt', issuer: 'https://id.example', audience: 'hector', jwks_url: 'https://keys.internal' },
+  ];
   await using h = await serving(() => {}, {
     server: {
-      auth: { issuer: 'https://id.example', audience: 'hector', client_id: 'console', api_keys: ['sk-canary'] },
+      auth: { client_id: 'console', schemes },
     },
     authSchemes: { jwt: scheme, 'api-key': scheme },
   });

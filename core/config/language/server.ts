@@ -37,7 +37,10 @@ const Auth = optionalSection(
       default: true,
       description: 'false: callers without credentials are let in as anonymous',
     }),
-    excluded_paths: Type.Array(Type.String(), { default: [], description: 'Paths that need no credentials' }),
+    excluded_paths: Type.Array(Type.String({ pattern: '^/' }), {
+      default: [],
+      description: 'Paths that need no credentials; one that ends in a slash stands for all below it',
+    }),
     schemes: Type.Optional(Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true }))),
   },
   'Who may come in',

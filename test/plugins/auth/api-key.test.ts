@@ -115,3 +115,23 @@ test('one key twice, no key at all and an unknown option are refused, without te
   await assert.rejects(scheme({ keys: [] }), /keys must NOT have fewer than 1 items/);
   await assert.rejects(scheme({ header: 'not a header' }), /header must match pattern/);
 });
+
+test('a key that can be guessed is a warning, by its place and not by what it is', async () => {
+  const made = extensionContext<'auth'>();
+  const short = ['long-enough', 'shorty', { key: 'brief', subject: 'ada' }, { key: '12345678', subject: 'bob' }];
+  await createInstance<'auth'>(plugin, { keys: short }, made);
+  assert.deepEqual(
+    made.warnings.map((warning) => warning.slice(0, 49)),
+    ['API key 2 of the list has fewer than 8 characters', 'API key 3 of the list has fewer than 8 characters'],
+  );
+  assert.doesNotMatch(made.warnings.join(), /shorty|brief/);
+});
+
+test('a key that nobody can send, and one that would make its holder nobody, are refused', async () => {
+  for (const key of ['from-a-file-0123\n', ' before-0123', '        '])
+    await assert.rejects(scheme({ keys: [key] }), /API key 1 of the list begins or ends with a space or line break/);
+  await assert.rejects(scheme({ keys: [bare, { key: 'another-key-000', subject: 'anonymous' }] }), {
+    code: 'auth_misconfigured',
+    message: /API key 2 of the list has the subject "anonymous", which stands for nobody\./,
+  });
+});

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
-import { after, describe, type TestContext, test } from 'node:test';
-import { type AuthRequest, type AuthScheme, errorCode } from '../../../core/index.ts';
-import { remoteKeys } from '../../../plugins/auth/jwks.ts';
+import { after, test } from 'node:test';
+import type { AuthRequest } from '../../../core/index.ts';
 import plugin from '../../../plugins/auth/jwt.ts';
 import { testAuthScheme } from '../../conformance/auth-scheme.ts';
 import { createInstance, extensionContext } from '../../support/extension.ts';
 import { IdentityProvider } from '../../support/identity-provider.ts';
-import { until } from '../../support/until.ts';
+import { bearer, scheme, strict } from '../../support/jwt.ts';
 
-const signal = new AbortController().signal;
-const bearer = (token: string): AuthRequest => ({
-  headers: { authorization: `Bearer ${token}` },
-  query: new URLSearchParams(),
-});
 const now = () => Math.floor(Date.now() / 1000);
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -25,25 +19,6 @@ after(async () => {
   await shared.close();
   await stranger.close();
 });
-
-const strict = (provider: IdentityProvider) => ({
-  jwks_url: provider.url,
-  issuer: provider.issuer,
-  audience: provider.audience,
-});
-
-async function scheme(t: TestContext, provider: IdentityProvider, options: object = {}) {
-  const made = extensionContext<'auth'>({ name: 'jwt' });
-  const instance = await createInstance<'auth'>(plugin, { ...strict(provider), ...options }, made);
-  t.after(() => instance[Symbol.asyncDispose]?.());
-  return { ...made, instance, ask: (token: string) => instance.authenticate(bearer(token), signal) };
-}
-
-async function provider(t: TestContext): Promise<IdentityProvider> {
-  const own = await IdentityProvider.start();
-  t.after(() => own.close());
-  return own;
-}
 
 async function forged(header: object, sign: (input: string) => string | Promise<string>): Promise<AuthRequest> {
   const claims = { iss: shared.issuer, aud: shared.audience, sub: 'mallory', exp: now() + 300 };
@@ -78,7 +53,7 @@ testAuthScheme({
     },
     {
       name: 'a token that the clocks disagree about',
-      request: async () => bearer(await shared.token({ exp: now() - 10, nbf: now() - 60 })),
+      request: async () => bearer(await shared.token({ exp: now() - 10, nbf: now() + 10, iat: now() + 10 })),
       principal: { subject: 'ada' },
     },
     {
@@ -89,6 +64,11 @@ testAuthScheme({
   ],
   invalid: [
     { name: 'an expired token', request: async () => bearer(await shared.token({ exp: now() - 31 })) },
+    { name: 'a token issued in the future', request: async () => bearer(await shared.token({ iat: now() + 120 })) },
+    {
+      name: 'a token issued at some word',
+      request: async () => bearer(await shared.token({ iat: 'today' } as never)),
+    },
     { name: 'a token for later', request: async () => bearer(await shared.token({ nbf: now() + 120 })) },
     {
       name: 'a token that never expires',
@@ -195,151 +175,16 @@ test('a missing issuer or audience is a warning', async (t) => {
   );
 });
 
-test('the keys are fetched at create, once for all who ask', async (t) => {
-  const own = await provider(t);
-  const { ask } = await scheme(t, own);
-  assert.equal(own.fetches, 1);
-  const token = await own.token();
-  await Promise.all(Array.from({ length: 50 }, () => ask(token)));
-  assert.equal(own.fetches, 1);
-});
-
-test('made-up key ids do not make the endpoint be asked again and again', async (t) => {
-  const own = await provider(t);
-  const { ask } = await scheme(t, own);
-  for (const as of ['x', 'y', 'z']) await assert.rejects(ask(await own.token({}, { as })), { code: 'unauthenticated' });
-  assert.equal(own.fetches, 1);
-});
-
-describe('an endpoint in trouble', { concurrency: true }, () => {
-  for (const trouble of ['down', 'error', 'garbage', 'redirect', 'huge'] as const) {
-    test(`${trouble}: a warning at create, then unavailable and no 401, until it is back`, async (t) => {
-      const own = await provider(t);
-      if (trouble === 'down') await own.close();
-      else own.trouble = trouble;
-      const { ask, warnings, logged } = await scheme(t, own);
-      assert.match(warnings.join(), /The keys at http:\/\/127\.0\.0\.1:\d+\/jwks\.json cannot be fetched: .*503/);
-      assert.equal(logged.length, 1);
-      const token = await own.token();
-      await assert.rejects(ask(token), { code: 'auth_unavailable' });
-
-      if (trouble === 'down') await own.listen();
-      else own.trouble = undefined;
-      await until(() =>
-        ask(token).then(
-          (principal) => principal?.subject === 'ada',
-          (error) => assert.equal(errorCode(error), 'auth_unavailable') as never,
-        ),
-      );
-    });
+test('keys over http are a warning, unless they are on this machine', async () => {
+  const warningsOf = async (jwks_url: string) => {
+    const made = extensionContext<'auth'>({ signal: AbortSignal.abort(new Error('enough')) });
+    await assert.rejects(createInstance<'auth'>(plugin, { ...strict(shared), jwks_url }, made), /enough/);
+    return made.warnings;
+  };
+  for (const host of ['id.example.com', '10.0.0.1', '127.0.0.1.example.com']) {
+    assert.match((await warningsOf(`http://${host}/jwks`)).join(), /fetched over http.* Use https\./);
   }
-});
-
-test('while there are no keys, callers do not each ask the endpoint', async (t) => {
-  const own = await provider(t);
-  own.trouble = 'error';
-  const { ask } = await scheme(t, own);
-  const token = await own.token();
-  const asked = await Promise.allSettled(Array.from({ length: 100 }, () => ask(token)));
-  assert.ok(
-    asked.every((outcome) => outcome.status === 'rejected' && errorCode(outcome.reason) === 'auth_unavailable'),
-  );
-  assert.ok(own.fetches <= 3, `${own.fetches} fetches`);
-});
-
-test('the endpoint going down later harms nobody whose key is known', async (t) => {
-  const own = await provider(t);
-  const { ask } = await scheme(t, own, { refresh_interval: '1s' });
-  await own.close();
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
-  assert.equal((await ask(await own.token()))?.subject, 'ada');
-  assert.equal((await ask(await own.token()))?.subject, 'ada');
-});
-
-test('a caller who leaves stops waiting', async (t) => {
-  const own = await provider(t);
-  own.trouble = 'error';
-  const { instance } = await scheme(t, own);
-  own.trouble = 'hang';
-  await new Promise((resolve) => setTimeout(resolve, 1_050));
-  const controller = new AbortController();
-  const waiting = (instance as AuthScheme).authenticate(bearer(await own.token()), controller.signal);
-  const outcome = assert.rejects(waiting, /gone/);
-  await until(() => own.fetches === 2);
-  controller.abort(new Error('gone'));
-  await outcome;
-});
-
-test('a create that is given up ends, and leaves no connection', async (t) => {
-  const own = await provider(t);
-  own.trouble = 'hang';
-  const building = new AbortController();
-  const creating = createInstance<'auth'>(plugin, strict(own), extensionContext({ signal: building.signal }));
-  const outcome = assert.rejects(creating, /given up/);
-  await until(() => own.fetches === 1);
-  building.abort(new Error('given up'));
-  await outcome;
-});
-
-function keysOf(t: TestContext, own: IdentityProvider, wish: object = {}) {
-  const keys = remoteKeys({ url: new URL(own.url), refreshMs: 60_000, cooldownMs: 30_000, ...wish });
-  t.after(() => keys[Symbol.asyncDispose]());
-  return { ...keys, find: async (kid: string) => keys.key({ alg: 'ES256', kid }, {} as never) };
-}
-
-test('keys: a new key is found once the cooldown is over, without waiting for the refresh', async (t) => {
-  const own = await provider(t);
-  const keys = keysOf(t, own, { cooldownMs: 50 });
-  await keys.find('first');
-  await own.rotate('second');
-  await until(() =>
-    keys.find('second').then(
-      () => true,
-      () => false,
-    ),
-  );
-  assert.ok(own.fetches >= 2);
-});
-
-test('keys: a withdrawn key is good until the refresh, and no longer', async (t) => {
-  const own = await provider(t);
-  const keys = keysOf(t, own, { refreshMs: 100 });
-  await keys.find('first');
-  await own.rotate('second', { replace: true });
-  await until(() =>
-    keys.find('first').then(
-      () => false,
-      (error) => errorCode(error) === 'ERR_JWKS_NO_MATCHING_KEY',
-    ),
-  );
-  await keys.find('second');
-});
-
-test('keys: a key that is not there while the endpoint is down is no verdict', async (t) => {
-  const own = await provider(t);
-  const keys = keysOf(t, own, { cooldownMs: 0 });
-  await keys.find('first');
-  await own.close();
-  await assert.rejects(keys.find('second'), { code: 'auth_unavailable' });
-  await keys.find('first');
-});
-
-test('keys: stale ones are used while the endpoint is down, but not for ever', async (t) => {
-  const own = await provider(t);
-  const keys = keysOf(t, own, { refreshMs: 1, staleMs: 300 });
-  await keys.find('first');
-  await own.close();
-  await keys.find('first');
-  await until(() =>
-    keys.find('first').then(
-      () => false,
-      (error) => errorCode(error) === 'auth_unavailable',
-    ),
-  );
-});
-
-test('keys: an endpoint that hangs is given up after the timeout', async (t) => {
-  const own = await provider(t);
-  own.trouble = 'hang';
-  await assert.rejects(keysOf(t, own, { timeoutMs: 50 }).find('first'), { code: 'auth_unavailable' });
+  for (const origin of ['https://id.example.com', 'http://localhost', 'http://127.8.8.8', 'http://[::1]']) {
+    assert.deepEqual(await warningsOf(`${origin}:1/jwks`), [], origin);
+  }
 });
