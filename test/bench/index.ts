@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { cases as requestCases } from './cases.ts';
+import { keyTiming } from './key-timing.ts';
 import { NotRunnable, pinLoad } from './process.ts';
 import { reloadCases } from './reload-cases.ts';
 import { type CaseResult, json, machine, text } from './report.ts';
@@ -15,7 +16,7 @@ import { type BenchOptions, run } from './stage.ts';
 import { storageCases } from './storage-cases.ts';
 import { surfaceCases } from './surface-cases.ts';
 
-const cases = [...requestCases, ...surfaceCases, ...reloadCases, ...storageCases];
+const cases = [...requestCases, ...surfaceCases, ...reloadCases, ...storageCases, keyTiming];
 const root = path.resolve(import.meta.dirname, '../..');
 const usage = `npm run bench -- [--quick] [--only ${cases.map(({ name }) => name).join(',')}] [--json FILE] [--no-build] [--cli FILE] [--profile FOLDER]
 

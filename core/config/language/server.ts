@@ -24,8 +24,12 @@ const Auth = optionalSection(
   {
     enabled: Type.Boolean({ default: false }),
     jwks_url: Type.Optional(Type.String({ description: 'Short for a scheme of type jwt' })),
-    issuer: Type.Optional(Type.String()),
-    audience: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
+    issuer: Type.Optional(Type.String({ description: 'What the claim "iss" of tokens must be' })),
+    audience: Type.Optional(
+      Type.Union([Type.String(), Type.Array(Type.String())], {
+        description: 'What the claim "aud" of tokens must contain; of several, one',
+      }),
+    ),
     api_keys: Type.Optional(Type.Array(ApiKey, { description: 'Short for a scheme of type api-key' })),
     algorithms: Type.Optional(Type.Array(Type.String(), { description: 'Signature algorithms that are taken' })),
     clock_tolerance: Type.Optional(Type.String({ description: 'How far the clocks may be apart; at most 60s' })),
