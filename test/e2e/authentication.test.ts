@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -126,6 +127,54 @@ server:
   assert.equal(await ask(withBearer(await idp.token({ aud: 'other' }))), 200);
   assert.equal(await ask(withBearer(await idp.token({ aud: 'third' }))), 401);
 });
+
+test('there is no way in without credentials, on whatever surface, and no word about what is behind it', async () => {
+  const config = `llms: { default: { provider: echo } }
+agents: { hush: { description: Secret } }
+server: { openai: { enabled: true }, mcp: { enabled: true }, auth: { enabled: true, api_keys: [key-of-ada-0123] } }
+`;
+  await using hector = await startHector({ config, args: ['--studio'] });
+  const paths = [
+    ...['/agents', '/agents/hush', '/agents/nobody', '/agents/hush/message:send', '/agents/hush/message:stream'],
+    ...['/agents/hush/tasks', '/agents/hush/tasks/x', '/agents/hush/tasks/x:cancel', '/agents/hush/extendedAgentCard'],
+    ...['/v1/models', '/v1/models/hush', '/v1/chat/completions', '/mcp', '/metrics', '/nothing', '/'],
+    ...['/api/config', '/api/config/status', '/api/config/reload', '/api/schema', '/api/nothing'],
+    // Nothing that begins or ends like what is open is open for that.
+    ...['/health/../agents', '//agents', '/AGENTS', '/agents/', '/healthy', '/health/', '/health%2f..%2fagents'],
+    ...['/api/config/.well-known/agent-card.json', '/agents/hush/tasks/.well-known/agent-card.json'],
+  ];
+  const bodies = new Set<string>();
+  for (const path of paths) {
+    for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
+      for (const headers of [{}, withKey('key-of-eve-0123'), withBearer('key-of-eve-0123')]) {
+        const { status, challenge, body } = await plainly(hector.url, method, path, headers);
+        assert.deepEqual([status, challenge?.startsWith('Bearer realm="hector"')], [401, true], `${method} ${path}`);
+        assert.doesNotMatch(body, /hush|Secret/);
+        if (!path.startsWith('/v1/')) bodies.add(body);
+      }
+      const { status } = await plainly(hector.url, method, path, withKey('key-of-ada-0123'));
+      assert.notEqual(status, 401, `${method} ${path} with a key`);
+    }
+  }
+  assert.deepEqual(
+    [...bodies].map((body) => JSON.parse(body).error.message),
+    ['This needs credentials.', 'The credentials are not valid.'],
+  );
+});
+
+/** With the path as it is, which `fetch` would tidy. */
+function plainly(url: string, method: string, path: string, headers: object) {
+  return new Promise<{ status: number | undefined; challenge: string | undefined; body: string }>((resolve, reject) => {
+    request(url, { path, method, headers: { ...headers } }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (more: string) => (body += more));
+      const challenge = response.headers['www-authenticate'];
+      response.on('end', () => resolve({ status: response.statusCode, challenge, body }));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
 
 test('a key that is taken away is refused at the next request, and the stream that it opened runs to its end', async () => {
   await using hector = await startHeld(keysOf('old-key-0123', 'kept-key-0123'));

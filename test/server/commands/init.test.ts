@@ -55,7 +55,7 @@ describe('hector init', { concurrency: 2 }, () => {
   });
 
   test('everything that is commented out is valid, too', async () => {
-    const env = { ANTHROPIC_API_KEY: 'k', HECTOR_API_KEY: 'secret' };
+    const env = { ANTHROPIC_API_KEY: 'k', HECTOR_API_KEY: 'secret-of-callers' };
     const { texts } = await written([], env);
     assert.match(texts['config.yaml'] ?? '', /provider: anthropic\n.*\n.*\n {4}api_key: \$\{ANTHROPIC_API_KEY\}/);
     const all = (texts['config.yaml'] ?? '').replaceAll(/^#(?=\S| {2})/gm, '');
