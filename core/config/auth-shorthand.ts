@@ -47,6 +47,8 @@ export function expandAuth(tree: ConfigTree, { registry, findings }: Options): v
   for (const { type, keys } of given.filter((shorthand) => !missing.includes(shorthand)))
     addScheme(tree, section, type, keys);
 
+  warnOfRivals(section['schemes'], findings);
+
   const schemes = section['schemes'];
   const nothing = schemes === undefined || schemes === null || (Array.isArray(schemes) && schemes.length === 0);
   if (nothing && given.length === 0) {
@@ -75,6 +77,29 @@ function addScheme(
   for (const key of keys) {
     if (Object.hasOwn(section, key)) tree.move([...auth, key], [...auth, 'schemes', index, renamed[key] ?? key]);
   }
+}
+
+/** The first scheme that reads a credential decides about it: another that reads the same is never asked. */
+function warnOfRivals(schemes: ConfigValue | undefined, findings: Findings): void {
+  if (!Array.isArray(schemes)) return;
+  const first = new Map<string, number>();
+  for (const [index, scheme] of schemes.entries()) {
+    const read = isMap(scheme) ? readBy(scheme) : undefined;
+    if (read === undefined) continue;
+    const before = first.get(read.what);
+    if (before === undefined) first.set(read.what, index);
+    else {
+      const problem = `is never asked: schemes[${before}] has the same type and refuses what it does not know. ${read.advice}`;
+      findings.warn([...auth, 'schemes', index, 'type'], 'schema', problem);
+    }
+  }
+}
+
+function readBy({ type, header }: Record<string, ConfigValue>): { what: string; advice: string } | undefined {
+  if (type === 'jwt') return { what: 'jwt', advice: 'Only one identity provider can be asked' };
+  if (type !== 'api-key') return undefined;
+  const name = typeof header === 'string' ? header.toLowerCase() : 'x-api-key';
+  return { what: `api-key ${name}`, advice: 'List all keys in one place' };
 }
 
 const isOn = (value: ConfigValue | undefined) =>

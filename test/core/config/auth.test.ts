@@ -60,3 +60,21 @@ test('a path that needs no credentials begins with a slash', async () => {
     'hector.yaml:6:30 server.auth.excluded_paths[1]: expected a path that begins with "/", got text "health"',
   ]);
 });
+
+test('a scheme that is never asked, because another refuses what it does not know, is told', async () => {
+  const warned = async (auth: string) =>
+    (await load(document(auth), options)).warnings.map(
+      ({ path, message, line }) => `${line} ${path.join('.')} ${message}`,
+    );
+  const keys = 'schemes:\n  - { type: api-key, keys: [first-key] }\n';
+  assert.deepEqual(await warned(`${keys}api_keys: [second-key]`), [
+    '7 server.auth.schemes.1.type is never asked: schemes[0] has the same type and refuses what it does not know. List all keys in one place',
+  ]);
+  assert.deepEqual(await warned(`${keys}  - { type: api-key, header: x-api-KEY, keys: [second-key] }`), [
+    '7 server.auth.schemes.1.type is never asked: schemes[0] has the same type and refuses what it does not know. List all keys in one place',
+  ]);
+  assert.deepEqual(await warned(`${url}\nschemes: [{ type: jwt, ${url} }]`), [
+    '5 server.auth.schemes.1.type is never asked: schemes[0] has the same type and refuses what it does not know. Only one identity provider can be asked',
+  ]);
+  assert.deepEqual(await warned(`${keys}  - { type: api-key, header: X-Other, keys: [second-key] }\n${url}`), []);
+});
