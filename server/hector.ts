@@ -25,6 +25,7 @@ import { createMetrics } from './metrics/metrics.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import { Operations } from './operations.ts';
 import { pipeline } from './pipeline.ts';
+import { PluginLog } from './plugin-log.ts';
 import { Webhooks } from './push/webhooks.ts';
 import { shutdown } from './shutdown.ts';
 import { processStatus } from './status.ts';
@@ -93,6 +94,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
   const pool = new ResourcePool();
   let spans: Spans | undefined;
   let hidden: Secrets | undefined;
+  const pluginLog = new PluginLog(logger);
   const hide = ({ secrets }: Snapshot) => {
     const holding = [runtime.current, ...runtime.draining].flatMap((each) => (each ? [each.contents.secrets] : []));
     const all = new Secrets([secrets, ...holding].flatMap(({ values }) => [...values]));
@@ -103,6 +105,7 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
   const runtime: Runtime<Snapshot> = new Runtime<Snapshot>({
     build(id, next) {
       hide(next);
+      pluginLog.tell(next.plugins);
       const createMs = runtime.current ? (source?.warmMs ?? firstWarmMs) : firstWarmMs;
       return build(id, next, {
         pool,

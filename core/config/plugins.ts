@@ -1,9 +1,9 @@
 import { errorCode, errorMessage } from '../errors.ts';
 import type { Plugin } from '../plugin/definition.ts';
-import { loadPlugins, PluginLoadError } from '../plugin/load.ts';
+import { type ListedPlugin, type LoadedPlugin, listedPlugin, loadPlugins, PluginLoadError } from '../plugin/load.ts';
 import { Registry } from '../plugin/registry.ts';
 import type { Findings } from './findings.ts';
-import type { ConfigTree } from './tree.ts';
+import { type ConfigTree, type Container, isMap } from './tree.ts';
 
 interface Options<T> {
   /** Registered before the document's own plugins. */
@@ -16,6 +16,8 @@ interface Options<T> {
 export interface Language<T> {
   readonly registry: Registry;
   readonly compiled: T;
+  /** Those of the document. */
+  readonly plugins: readonly LoadedPlugin[];
 }
 
 /**
@@ -24,18 +26,18 @@ export interface Language<T> {
  */
 export async function languageOf<T>(tree: ConfigTree, options: Options<T>): Promise<Language<T> | undefined> {
   const { builtins, findings, compile } = options;
-  const { specifiers, folder } = listed(tree);
+  const { listed, folder } = pluginsIn(tree);
   try {
-    const loaded = await loadPlugins(
-      specifiers.map(({ specifier }) => specifier),
+    const plugins = await loadPlugins(
+      listed.map(({ plugin }) => plugin),
       folder,
     );
-    const registry = registryOf([...builtins, ...loaded]);
-    return { registry, compiled: compile(registry) };
+    const registry = registryOf([...builtins, ...plugins.map(({ plugin }) => plugin)]);
+    return { registry, compiled: compile(registry), plugins };
   } catch (error) {
     if (error instanceof PluginLoadError) {
       for (const { index, message } of error.failures)
-        findings.error(['plugins', specifiers[index]?.index ?? 0], 'plugin', message);
+        findings.error(['plugins', listed[index]?.index ?? 0], 'plugin', message);
       return undefined;
     }
     if (errorCode(error) !== 'plugin_conflict' && errorCode(error) !== 'plugin_invalid') throw error;
@@ -45,21 +47,26 @@ export async function languageOf<T>(tree: ConfigTree, options: Options<T>): Prom
 }
 
 interface Listed {
-  readonly specifiers: readonly { readonly specifier: string; readonly index: number }[];
+  readonly listed: readonly { readonly plugin: ListedPlugin; readonly index: number }[];
   /** That of the text which has the list. */
   readonly folder: string | undefined;
 }
 
-/** As far as they are texts; what else is there, the schema reports. */
-function listed(tree: ConfigTree): Listed {
+/** As far as they are what the schema wants; what else is there, it reports. */
+function pluginsIn(tree: ConfigTree): Listed {
   const plugins = tree.root['plugins'];
   if (typeof plugins === 'string') tree.root['plugins'] = plugins.split(',').map((each) => each.trim());
   const list = tree.root['plugins'];
-  if (!Array.isArray(list)) return { specifiers: [], folder: undefined };
-  const specifiers = list.flatMap((specifier, index) =>
-    typeof specifier === 'string' && !tree.origin(list, index)?.unresolved ? [{ specifier, index }] : [],
-  );
-  return { specifiers, folder: tree.origin(tree.root, 'plugins')?.text?.folder };
+  if (!Array.isArray(list)) return { listed: [], folder: undefined };
+  const listed = list.flatMap((each, index) => {
+    const parts: [Container, string | number][] = [[list, index]];
+    if (isMap(each)) parts.push([each, 'name'], [each, 'integrity']);
+    const plugin = parts.some(([container, key]) => tree.origin(container, key)?.unresolved)
+      ? undefined
+      : listedPlugin(each);
+    return plugin ? [{ plugin, index }] : [];
+  });
+  return { listed, folder: tree.origin(tree.root, 'plugins')?.text?.folder };
 }
 
 /** Those of the last few sets of plugins: a reload that loads the same ones need not compile their schema again. */

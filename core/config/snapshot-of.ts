@@ -91,6 +91,7 @@ export function snapshotOf({
     warnings: deepFreeze(warnings.sort(byPlace)),
     secrets: new Secrets(secrets),
     registry,
+    plugins: rest.language?.plugins ?? [],
     locate: (path) => treeFor(path).locate(path),
     originOf: (path) => valueOrigin(treeFor(path), path, source),
     folderOf: (path) => {

@@ -1,3 +1,4 @@
+import type { LoadedPlugin } from '../plugin/load.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { ConfigFile } from './config-files.ts';
 import type { ConfigIssue, ConfigPath } from './issue.ts';
@@ -41,6 +42,8 @@ export interface Snapshot {
   readonly secrets: Secrets;
   /** What the document's plugins and the built-in ones provide. */
   readonly registry: Registry;
+  /** The document's plugins. */
+  readonly plugins: readonly LoadedPlugin[];
   /** Where a path is written, or the nearest thing around it that is. */
   locate(path: ConfigPath): Place;
   /** Who says what a value is. */

@@ -6,11 +6,21 @@ import { packageEntry } from './package-entry.ts';
 
 const ownFolder = dirname(fileURLToPath(import.meta.url));
 
+/** Where a plugin is. */
+export interface FoundPlugin {
+  /** The URL of its module. */
+  readonly href: string;
+  /** What its integrity is of: the folder of its package, or the one file that a path names. */
+  readonly root: string;
+  /** Of its package. */
+  readonly version?: string;
+}
+
 /**
  * The module that a specifier names. A package is looked for in node_modules of `folder` and the folders above it, then
  * likewise from where Hector is installed; a path starts from `folder`.
  */
-export async function resolvePlugin(specifier: string, folder: string | undefined): Promise<URL> {
+export async function resolvePlugin(specifier: string, folder: string | undefined): Promise<FoundPlugin> {
   if (/^\.{1,2}(\/|$)/.test(specifier) || isAbsolute(specifier)) return resolvePath(specifier, folder);
   const [, name, subpath = ''] =
     /^((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)(\/[^\\]+)?$/i.exec(specifier) ?? [];
@@ -27,7 +37,7 @@ export async function resolvePlugin(specifier: string, folder: string | undefine
   );
 }
 
-async function resolvePath(specifier: string, folder: string | undefined): Promise<URL> {
+async function resolvePath(specifier: string, folder: string | undefined): Promise<FoundPlugin> {
   if (folder === undefined && !isAbsolute(specifier)) {
     fail(
       `The plugin "${specifier}" is a relative path, and this document is not in a folder. Name a package, or an absolute path.`,
@@ -40,7 +50,8 @@ async function resolvePath(specifier: string, folder: string | undefined): Promi
     fail(
       `The plugin "${specifier}" is a folder (${path}). Name the module in it, as in "${specifier.replace(/\/$/, '')}/index.js".`,
     );
-  return pathToFileURL(await realpath(path));
+  const root = await realpath(path);
+  return { href: pathToFileURL(root).href, root };
 }
 
 async function packageFolder(name: string, start: string): Promise<string | undefined> {
@@ -51,7 +62,7 @@ async function packageFolder(name: string, start: string): Promise<string | unde
   }
 }
 
-async function entryOf(root: string, subpath: string, specifier: string): Promise<URL> {
+async function entryOf(root: string, subpath: string, specifier: string): Promise<FoundPlugin> {
   const manifest = join(root, 'package.json');
   let description: unknown;
   try {
@@ -66,7 +77,10 @@ async function entryOf(root: string, subpath: string, specifier: string): Promis
     const path = resolve(root, candidate);
     // A symbolic link inside of the package is the package's own affair; a path out of it is not.
     if (!path.startsWith(root + sep)) continue;
-    if ((await infoOf(path))?.isFile()) return pathToFileURL(await realpath(path));
+    if (!(await infoOf(path))?.isFile()) continue;
+    const { version } = (description ?? {}) as { readonly version?: unknown };
+    const { href } = pathToFileURL(await realpath(path));
+    return { href, root, ...(typeof version === 'string' && { version }) };
   }
   return fail(
     `The package of the plugin "${specifier}" (${root}) has no module "${subpath}" that can be imported. Install it again, or tell its author.`,

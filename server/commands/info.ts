@@ -2,15 +2,16 @@ import type { AgentConfig } from '../../core/config/language/agent.ts';
 import type { HectorConfig } from '../../core/config/language/hector.ts';
 import { closest, listed } from '../../core/config/suggestion.ts';
 import { HectorError } from '../../core/errors.ts';
+import type { LoadedPlugin } from '../../core/plugin/load.ts';
 import { modelOf } from '../banner.ts';
 import { reachableHost } from '../reachable-host.ts';
 import { loadConfiguration } from './configuration.ts';
 import type { Output } from './output.ts';
 
-/** Lists the agents, or tells all of one. Nothing is built: what is shown is what the configuration says. */
+/** Lists the agents and the plugins of third parties, or tells all of one agent. Nothing is built: what is shown is what the configuration says. */
 export async function infoCommand(name: string | undefined, file: string | undefined): Promise<Output> {
-  const { config } = await loadConfiguration(file);
-  if (name === undefined) return { code: 0, stdout: table(config) };
+  const { config, plugins } = await loadConfiguration(file);
+  if (name === undefined) return { code: 0, stdout: agentTable(config) + pluginTable(plugins) };
   const agent = config.agents[name];
   if (!agent) {
     const names = Object.keys(config.agents);
@@ -21,7 +22,7 @@ export async function infoCommand(name: string | undefined, file: string | undef
   return { code: 0, stdout: detail(config, name, agent) };
 }
 
-function table(config: HectorConfig): string {
+function agentTable(config: HectorConfig): string {
   const rows = Object.entries(config.agents).map(([name, agent]) => [
     name,
     agent.type,
@@ -30,14 +31,26 @@ function table(config: HectorConfig): string {
     urlOf(config, name, agent),
     clip(agent.description ?? ''),
   ]);
-  const all = [['NAME', 'TYPE', 'LLM', 'TOOLS', 'URL', 'DESCRIPTION'], ...rows];
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return table([['NAME', 'TYPE', 'LLM', 'TOOLS', 'URL', 'DESCRIPTION'], ...rows]);
+}
+
+/** With the whole hash: it is here that one takes it from to pin a plugin. */
+function pluginTable(plugins: readonly LoadedPlugin[]): string {
+  if (plugins.length === 0) return '';
+  const rows = plugins.map(({ specifier, version, integrity }) => [specifier, version ?? '-', integrity ?? '-']);
+  return `\n${table([['PLUGIN', 'VERSION', 'INTEGRITY'], ...rows])}`;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const last = (rows[0]?.length ?? 0) - 1;
+  const width = (column: number) => (column === last ? 0 : Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = Array.from({ length: last + 1 }, (_, column) => width(column));
   const line = (row: readonly string[]) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd();
-  return `${all.map(line).join('\n')}\n`;
+  return `${rows.map(line).join('\n')}\n`;
 }
 
 function detail(config: HectorConfig, name: string, agent: AgentConfig): string {

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { answer, connect, send } from '../support/a2a-client.ts';
 import { cleanEnvironment, startHector } from '../support/hector.ts';
+import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
@@ -77,6 +78,48 @@ test('a plugin that is not installed is one clear sentence', async () => {
   assert.equal(missing.code, 1);
   assert.match(missing.stdout + missing.stderr, /@acme\/not-there.*(npm install|not installed)/s);
 });
+
+test('a pinned plugin that somebody has changed by one byte is refused, at a start and on a reload', async () => {
+  const path = join(folder, 'pinned.yaml');
+  const unpinned = 'plugins: ["@acme/hector-plugin-echo"]\nllms: { loud: { provider: shouting } }\n';
+  await writeFile(path, unpinned);
+  const { stdout } = await hectorIn(['info', '--config', path]);
+  const [, integrity] = /@acme\/hector-plugin-echo +1\.0\.0 +(sha256-\S{44})\n/.exec(stdout) ?? assert.fail(stdout);
+  const pinned = unpinned.replace(/\[.*\]/, `[{ name: "@acme/hector-plugin-echo", integrity: ${integrity} }]`);
+  await writeFile(path, pinned);
+
+  const module = join(folder, 'node_modules/@acme/hector-plugin-echo/index.js');
+  const code = await readFile(module, 'utf8');
+  await using hector = await startHector({ cli, args: ['--config', path] });
+  const lines = () => hector.stderr().split('\n');
+  const told = lines().filter((line) => line.includes('a plugin is loaded'));
+  assert.equal(told.length, 1, hector.stderr());
+  for (const part of ['@acme/hector-plugin-echo', '1.0.0', integrity?.slice(0, 19) ?? ''])
+    assert.ok(told[0]?.includes(part), told[0]);
+
+  try {
+    await writeFile(module, code.replace('toUpperCase', 'toLowerCase').replace('toLowerCase', 'toUpperCasE'));
+    await writeFile(path, pinned.replace('shouting', 'shouting, mark: "?"'));
+    hector.process.kill('SIGHUP');
+    await until(() => lines().some((line) => line.includes('refused a configuration')));
+    assert.match(
+      hector.stderr(),
+      new RegExp(`is not the one that is pinned: expected ${escaped(integrity)}.*has sha256-`),
+    );
+    assert.equal(answer(await send(await connect(hector.url, 'assistant'), 'land ahoy')), 'LAND AHOY!');
+
+    const wrong = await hectorIn(['serve', '--port', '0', '--config', path]);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /pinned\.yaml:1:\d+ plugins\[0\]: .*is not the one that is pinned/);
+  } finally {
+    await writeFile(module, code);
+  }
+  hector.process.kill('SIGHUP');
+  await until(() => lines().filter((line) => line.includes('the configuration serves')).length === 2);
+  assert.equal(answer(await send(await connect(hector.url, 'assistant'), 'land ahoy')), 'LAND AHOY?');
+});
+
+const escaped = (text = '') => text.replace(/[+/]/g, '\\$&');
 
 test('the package is complete and holds nothing of the repository that a user does not need', async () => {
   const { stdout } = await run('npm', ['pack', '--json', '--dry-run', '--ignore-scripts'], { cwd: root });

@@ -1,4 +1,5 @@
 import type { Static } from 'typebox';
+import { integrityPattern } from '../../plugin/integrity.ts';
 import { Type } from '../../plugin/type.ts';
 import type { AgentConfig } from './agent.ts';
 import { Defaults } from './agent.ts';
@@ -13,14 +14,20 @@ import { ServerConfig } from './server.ts';
 import { StorageConfig } from './storage.ts';
 import type { ToolConfig } from './tool.ts';
 
+const PinnedPlugin = Type.Object({
+  name: Type.String({ minLength: 1, description: 'The package, or the path of the module' }),
+  integrity: Type.Optional(Type.String({ pattern: integrityPattern, description: 'What `hector info` prints' })),
+});
+
 /** The sections that do not depend on plugins. Those of the extension points are composed in (see config/schema.ts). */
 export const fixedSections = {
   version: Type.Optional(Type.Enum(['2'], { description: 'Of the configuration language' })),
   name: Type.Optional(Type.String({ description: 'Of this Hector, in logs and cards' })),
   description: Type.Optional(Type.String()),
-  plugins: Type.Array(Type.String({ minLength: 1 }), {
+  plugins: Type.Array(Type.Union([Type.String({ minLength: 1 }), PinnedPlugin]), {
     default: [],
-    description: 'Packages and local modules that provide extensions: "@acme/hector-plugin-x", "./local.js"',
+    description:
+      'Packages and local modules that provide extensions: "@acme/hector-plugin-x", "./local.js", or `{name, integrity}`, which refuses any other code than the one with that hash (see plugins.md)',
   }),
   defaults: Defaults,
   server: ServerConfig,

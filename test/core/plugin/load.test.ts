@@ -26,11 +26,12 @@ async function folderWith(t: TestContext, contents: Readonly<Record<string, stri
 }
 
 const namesOf = async (specifiers: string[], folder: string) =>
-  (await loadPlugins(specifiers, folder)).map(({ name }) => name);
+  (await loadPlugins(specifiers.map(named), folder)).map(({ plugin }) => plugin.name);
+const named = (name: string) => ({ name });
 
 async function failureOf(specifier: string, folder: string | undefined): Promise<string> {
   try {
-    await loadPlugins([specifier], folder);
+    await loadPlugins([named(specifier)], folder);
   } catch (error) {
     if (error instanceof PluginLoadError) return error.message;
     throw error;
@@ -91,9 +92,9 @@ test('a linked package is the package, and a module is loaded once', async (t) =
     'node_modules/.keep': '',
   });
   await symlink(join(folder, 'src/linked'), join(folder, 'node_modules/linked'), 'dir');
-  const [one] = await loadPlugins(['linked'], folder);
-  const [other] = await loadPlugins([join(folder, 'src/linked/index.js')], undefined);
-  assert.equal(one, other);
+  const [one] = await loadPlugins([named('linked')], folder);
+  const [other] = await loadPlugins([named(join(folder, 'src/linked/index.js'))], undefined);
+  assert.equal(one?.plugin, other?.plugin);
   assert.equal((globalThis as { hectorTestLoads?: number }).hectorTestLoads, 1);
 });
 
