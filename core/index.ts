@@ -22,6 +22,7 @@ export type * from './extension/llm-provider.ts';
 export type * from './extension/points.ts';
 export * from './extension/protocol-extensions.ts';
 export type * from './extension/run-store.ts';
+export type * from './extension/secret-store.ts';
 export type * from './extension/storage-backend.ts';
 export type * from './extension/toolset.ts';
 export { type Logger, silentLogger } from './logger.ts';

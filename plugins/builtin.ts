@@ -13,6 +13,8 @@ import llmEcho from './llm/echo.ts';
 import llmGemini from './llm/gemini.ts';
 import llmOllama from './llm/ollama.ts';
 import llmOpenai from './llm/openai.ts';
+import secretsDirectory from './secrets/directory.ts';
+import secretsVault from './secrets/vault.ts';
 import storageInmemory from './storage/inmemory.ts';
 import storageMongodb from './storage/mongodb.ts';
 import storagePostgres from './storage/postgres.ts';
@@ -41,6 +43,8 @@ export const builtins: readonly Plugin[] = [
   storageMongodb,
   authApiKey,
   authJwt,
+  secretsDirectory,
+  secretsVault,
   toolsFunction,
   toolsMcp,
   toolsSearch,

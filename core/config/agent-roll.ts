@@ -38,9 +38,10 @@ export interface RollChange extends AgentRoll {
   readonly since: ChunkedMap<AgentConfig> | undefined;
 }
 
-export function isNotable({ secrets, files, variables, optionFiles, warnings, asksForSearch }: LoadedAgent): boolean {
+export function isNotable(agent: LoadedAgent): boolean {
+  const { secrets, files, variables, stored, optionFiles, warnings, asksForSearch } = agent;
   const lists = optionFiles.length + warnings.length;
-  return secrets.size + files.size + variables.size + lists > 0 || asksForSearch;
+  return secrets.size + files.size + variables.size + stored.size + lists > 0 || asksForSearch;
 }
 
 /** The tree that an agent was made from, read once more: none is kept. */

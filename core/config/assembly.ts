@@ -21,6 +21,7 @@ const localSections: ReadonlySet<string> = new Set([
   'name',
   'description',
   'plugins',
+  'secrets',
   'server',
   'logger',
 ]);

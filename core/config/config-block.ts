@@ -1,4 +1,5 @@
 import type { ConfigDocument } from '../extension/config-provider.ts';
+import { silentLogger } from '../logger.ts';
 import { Pace } from '../pace.ts';
 import type { RegisteredExtension } from '../plugin/registry.ts';
 import { Registry } from '../plugin/registry.ts';
@@ -7,16 +8,16 @@ import { configError } from './config-error.ts';
 import { fillDefaults } from './descend.ts';
 import { fillFromEnvironment } from './environment-options.ts';
 import { Findings, firstOf } from './findings.ts';
-import { interpolate } from './interpolate.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { type ConfigSettings, configCommon, defaultConfigProvider } from './language/config.ts';
 import type { LoadOptions } from './load.ts';
 import { applyOverrides } from './overrides.ts';
 import { readParts } from './parts.ts';
-import { languageOf } from './plugins.ts';
+import { resolveReferences } from './resolve-references.ts';
 import { bootSchema } from './schema.ts';
 import { Secrets } from './secrets.ts';
 import { selectExtensions } from './selection.ts';
+import { StoredSecrets } from './stored-secrets.ts';
 import { type ConfigMap, type ConfigTree, isMap } from './tree.ts';
 import { bootLanguage, validate } from './validate.ts';
 
@@ -33,7 +34,7 @@ export interface ConfigBlock {
 }
 
 /** What has to be known of a local file before there is a configuration. The rest of it is left for `loadSnapshot` to judge. */
-const parts: ReadonlySet<string> = new Set(['version', 'plugins', 'config']);
+const parts: ReadonlySet<string> = new Set(['version', 'plugins', 'secrets', 'config']);
 
 /** Reads the `config` block of a local document, and of what else is in it the plugins. Throws `ConfigError`. */
 export async function loadConfigBlock(document: ConfigDocument, options: LoadOptions): Promise<ConfigBlock> {
@@ -56,8 +57,12 @@ export async function loadConfigBlock(document: ConfigDocument, options: LoadOpt
   if (!explicit) return ofThisFile(new Registry(builtins));
 
   const findings = new Findings(tree);
-  await interpolate(tree, { environment, findings, secrets, files });
-  const language = await languageOf(tree, { builtins, findings, compile: bootLanguage });
+  await using stored = new StoredSecrets(options.logger ?? silentLogger);
+  const language = await resolveReferences(tree, {
+    ...{ builtins, environment, findings, secrets, files, stored, folder: document.folder },
+    compile: bootLanguage,
+    schemaIn: (compiled) => compiled,
+  });
   if (language) {
     selectExtensions(tree, { registry: language.registry, environment, findings });
     fillFromEnvironment(tree, { registry: language.registry, environment, secrets });

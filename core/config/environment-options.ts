@@ -1,3 +1,4 @@
+import type { PointName } from '../extension/points.ts';
 import type { Extension } from '../plugin/definition.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { Environment } from './environment.ts';
@@ -9,6 +10,8 @@ interface Options {
   readonly registry: Registry;
   readonly environment: Environment;
   readonly secrets: Set<string>;
+  /** Of the instances of this point alone. */
+  readonly only?: PointName;
 }
 
 /** The first of the variables that is set to something. */
@@ -34,8 +37,9 @@ export function isSupplied(extension: Extension, environment: Environment): bool
 }
 
 /** Options that an extension reads from the environment when they are absent, as if `${VAR}` had been written. */
-export function fillFromEnvironment(tree: ConfigTree, { registry, environment, secrets }: Options): void {
+export function fillFromEnvironment(tree: ConfigTree, { registry, environment, secrets, only }: Options): void {
   for (const { point, options, selector } of instancePlaces(tree.root)) {
+    if (only !== undefined && point !== only) continue;
     const name = get(options, selector);
     const extension = typeof name === 'string' ? registry.find(point, name)?.extension : undefined;
     for (const [option, variables] of Object.entries(extension?.environment ?? {})) {

@@ -10,7 +10,7 @@ export interface InstancePlace {
   readonly selector: string;
 }
 
-const sections: readonly PointName[] = ['llm', 'agent', 'toolset', 'document_store', 'storage'];
+const sections: readonly PointName[] = ['llm', 'agent', 'toolset', 'document_store', 'storage', 'secret'];
 
 /** Every instance that the document configures and that is at least a map. */
 export function* instancePlaces(root: ConfigMap): Generator<InstancePlace> {

@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { errorCode, errorMessage } from '../errors.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from './findings.ts';
+import type { SecretReader } from './stored-secrets.ts';
 import { parseTemplate, type Segment } from './template.ts';
 import type { ConfigText } from './text.ts';
 import type { ConfigTree, ConfigValue, Container } from './tree.ts';
@@ -19,6 +20,12 @@ interface Options {
   readonly files: Map<string, string>;
   /** Files that were read for another part of the same configuration: one load sees one content of each. */
   readonly contents?: FileContents | undefined;
+  /** Who reads from secret stores; where nobody can, which has been reported, references to them stay as they are. */
+  readonly stored: SecretReader | undefined;
+  /** Takes the value of each of those references, by its name. */
+  readonly read?: Map<string, string> | undefined;
+  /** The sections whose scalars are meant; default: all. */
+  isMeant?(section: string | number): boolean;
 }
 
 /** By absolute path. */
@@ -28,20 +35,22 @@ type FileContent = ({ readonly text: string } | { readonly problem: string }) & 
 /** Replaces the references in every scalar of the tree. Keys and comments are left alone. */
 export async function interpolate(tree: ConfigTree, options: Options): Promise<void> {
   const reader = new ReferenceReader(options);
+  await options.stored?.readAll(storedNames(tree.root, options));
   const path: (string | number)[] = [];
   const visit = async (container: Container): Promise<void> => {
     for (const [key, value] of entries(container)) {
       const origin = tree.origin(container, key);
       // What a flag has set is taken literally.
       if (origin?.flag !== undefined) continue;
+      if (path.length === 0 && options.isMeant?.(key) === false) continue;
       path.push(key);
       if (typeof value === 'object' && value !== null) await visit(value);
       else if (typeof value === 'string' && value.includes('$')) {
-        const { text, problems } = await reader.resolve(value, origin?.text);
+        const { text, problems, resolved } = await reader.resolve(value, origin?.text);
         (container as Record<string | number, ConfigValue>)[key] = text;
-        if (text !== value || problems.length > 0)
-          tree.mark(container, key, { reference: value, unresolved: problems.length > 0 });
-        for (const problem of problems) options.findings.error([...path], 'variable', problem);
+        if (text !== value || !resolved) tree.mark(container, key, { reference: value, unresolved: !resolved });
+        for (const { problem, suggestion } of problems)
+          options.findings.error([...path], 'variable', problem, suggestion);
       }
       path.pop();
     }
@@ -49,8 +58,23 @@ export async function interpolate(tree: ConfigTree, options: Options): Promise<v
   await visit(tree.root);
 }
 
+/** What is read of secret stores, so that it can be read at once. A flag may look as if it referred to one, which costs a question. */
+function* storedNames(container: Container, { isMeant }: Pick<Options, 'isMeant'>): Generator<string> {
+  for (const [key, value] of entries(container)) {
+    if (isMeant?.(key) === false) continue;
+    if (typeof value === 'object' && value !== null) yield* storedNames(value, {});
+    else if (typeof value === 'string' && value.includes('${'))
+      for (const segment of parseTemplate(value)) if (segment.type === 'stored') yield segment.name;
+  }
+}
+
 function entries(container: Container): [string | number, ConfigValue][] {
   return Array.isArray(container) ? [...container.entries()] : Object.entries(container);
+}
+
+interface Problem {
+  readonly problem: string;
+  readonly suggestion?: string | undefined;
 }
 
 class ReferenceReader {
@@ -63,18 +87,30 @@ class ReferenceReader {
   }
 
   /** References to files start from the folder of the text that they are in. */
-  async resolve(template: string, text: ConfigText | undefined): Promise<{ text: string; problems: string[] }> {
-    const problems: string[] = [];
+  async resolve(
+    template: string,
+    text: ConfigText | undefined,
+  ): Promise<{ text: string; problems: Problem[]; resolved: boolean }> {
+    const problems: Problem[] = [];
     let resolved = '';
+    let unknown = false;
     for (const segment of parseTemplate(template)) {
-      const result = segment.type === 'file' ? await this.#file(segment.path, text) : this.#inline(segment);
-      if ('text' in result) resolved += result.text;
-      else problems.push(result.problem);
+      const result =
+        segment.type === 'file'
+          ? await this.#file(segment.path, text)
+          : segment.type === 'stored'
+            ? await this.#stored(segment.name)
+            : this.#inline(segment);
+      if (!result) unknown = true;
+      else if ('text' in result) resolved += result.text;
+      else problems.push(result);
     }
-    return problems.length > 0 ? { text: template, problems } : { text: resolved, problems };
+    return unknown || problems.length > 0
+      ? { text: template, problems, resolved: false }
+      : { text: resolved, problems, resolved: true };
   }
 
-  #inline(segment: Exclude<Segment, { type: 'file' }>): { text: string } | { problem: string } {
+  #inline(segment: Exclude<Segment, { type: 'file' | 'stored' }>): { text: string } | Problem {
     if (segment.type === 'text') return segment;
     if (segment.type === 'mistake') return { problem: segment.message };
     const { name, fallback } = segment;
@@ -87,7 +123,17 @@ class ReferenceReader {
     return { text: value };
   }
 
-  async #file(path: string, text: ConfigText | undefined): Promise<{ text: string } | { problem: string }> {
+  async #stored(name: string): Promise<{ text: string } | Problem | undefined> {
+    const { stored, read, secrets } = this.#options;
+    const found = await stored?.read(name);
+    if (found && 'text' in found) {
+      secrets.add(found.text);
+      read?.set(name, found.text);
+    }
+    return found;
+  }
+
+  async #file(path: string, text: ConfigText | undefined): Promise<{ text: string } | Problem> {
     if (!isAbsolute(path) && text?.folder === undefined) {
       return {
         problem: `the file "${path}" is relative, and this document is not in a folder. Write an absolute path`,

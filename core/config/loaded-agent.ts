@@ -13,6 +13,7 @@ import type { Language } from './plugins.ts';
 import { printableOf } from './printable.ts';
 import type { NameUse } from './references.ts';
 import { namesSearch } from './selection.ts';
+import type { StoredSecrets } from './stored-secrets.ts';
 import {
   type ConfigMap,
   ConfigTree,
@@ -38,6 +39,7 @@ export interface AgentSurroundings {
   readonly folder: string | undefined;
   readonly contents: FileContents;
   readonly hashes: FileHashes;
+  readonly stored: StoredSecrets;
 }
 
 /** An agent as far as it can be told without the others: all that is kept of it from one load to the next. */
@@ -53,6 +55,8 @@ export interface LoadedAgent {
   readonly files: ReadonlyMap<string, string>;
   /** What was looked up in the environment, and found. */
   readonly variables: ReadonlyMap<string, string | undefined>;
+  /** What was read from secret stores. */
+  readonly stored: ReadonlyMap<string, string>;
   readonly asksForSearch: boolean;
   /** It names no LLM. */
   readonly takesDefaultLlm: boolean;
@@ -115,14 +119,15 @@ export async function loadAgent(
   overrides: readonly Override[],
   surroundings: AgentSurroundings,
 ): Promise<AgentAttempt> {
-  const { language, llm, folder, contents, hashes } = surroundings;
+  const { language, llm, folder, contents, hashes, stored } = surroundings;
   const secrets = new Set<string>();
   const files = new Map<string, string>();
   const variables = new Map<string, string | undefined>();
+  const read = new Map<string, string>();
   const environment = noting(surroundings.environment, variables);
   const tree = agentTree(name, unit, { ...surroundings, overrides }, secrets);
   const findings = new Findings(tree);
-  await interpolate(tree, { environment, findings, secrets, files, contents });
+  await interpolate(tree, { environment, findings, secrets, files, contents, stored, read });
   const own = () => get(tree.root['agents'], name);
   const asksForSearch = namesSearch(own());
   const takesDefaultLlm = get(own(), 'llm') === undefined;
@@ -149,6 +154,7 @@ export async function loadAgent(
     secrets: secrets.size > 0 ? secrets : noSecrets,
     files: files.size > 0 ? files : noEntries,
     variables: variables.size > 0 ? variables : noEntries,
+    stored: read.size > 0 ? read : noEntries,
     asksForSearch,
     takesDefaultLlm,
     marks: kept(marksIn(tree)),
@@ -201,12 +207,13 @@ function marksIn(tree: ConfigTree): Mark[] {
 /** Whether it would turn out the same again, written as it was. `hashes`: of all files that it refers to, as they are now. */
 export function isFresh(
   agent: LoadedAgent,
-  { environment, llm }: Pick<AgentSurroundings, 'environment' | 'llm'>,
+  { environment, llm, stored }: Pick<AgentSurroundings, 'environment' | 'llm' | 'stored'>,
   formerLlm: string | undefined,
   hashes: ReadonlyMap<string, string>,
 ): boolean {
   if (agent.takesDefaultLlm && llm !== formerLlm) return false;
-  if (agent.variables === noEntries && agent.files === noEntries) return true;
+  if ([agent.variables, agent.files, agent.stored].every((each) => each === noEntries)) return true;
+  for (const [name, value] of agent.stored) if (stored.valueOf(name) !== value) return false;
   for (const [name, value] of agent.variables) if (environment.get(name) !== value) return false;
   for (const [file, hash] of agent.files) if (hashes.get(file) !== hash) return false;
   return true;

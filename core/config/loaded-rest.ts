@@ -6,14 +6,16 @@ import { type ConfigFile, type FileHashes, hashFiles } from './config-files.ts';
 import type { Environment } from './environment.ts';
 import { Findings } from './findings.ts';
 import { inspect } from './inspect.ts';
-import { type FileContents, interpolate } from './interpolate.ts';
+import type { FileContents } from './interpolate.ts';
 import type { ConfigPath } from './issue.ts';
 import { folderIn } from './loaded-agent.ts';
 import { normalize } from './normalize.ts';
 import { applyOverrides, type Override } from './overrides.ts';
-import { type Language, languageOf } from './plugins.ts';
+import type { Language } from './plugins.ts';
 import type { NameUse } from './references.ts';
 import { checkStorage } from './references.ts';
+import { resolveReferences } from './resolve-references.ts';
+import type { StoredSecrets } from './stored-secrets.ts';
 import type { ConfigMap, ConfigTree } from './tree.ts';
 import { type CompiledLanguage, compiledLanguage, validateInTurns } from './validate.ts';
 
@@ -26,6 +28,7 @@ export interface RestOptions {
   readonly folder: string | undefined;
   readonly contents: FileContents;
   readonly hashes: FileHashes;
+  readonly stored: StoredSecrets;
   readonly pace: Pace;
 }
 
@@ -50,8 +53,11 @@ export async function loadRest(tree: ConfigTree, options: RestOptions): Promise<
   const files = new Map(environment.files);
   const findings = new Findings(tree);
   applyOverrides(tree, options.overrides, secrets);
-  await interpolate(tree, { environment, findings, secrets, files, contents });
-  const language = await languageOf(tree, { builtins, findings, compile: compiledLanguage });
+  const language = await resolveReferences(tree, {
+    ...{ builtins, environment, findings, secrets, files, contents, folder, stored: options.stored },
+    compile: compiledLanguage,
+    schemaIn: ({ rest }) => rest,
+  });
   const loaded = { tree, findings, language, root: tree.root, secrets, files };
   if (!language) return { ...loaded, hash: '', uses: [], optionFiles: [] };
 

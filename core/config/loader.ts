@@ -1,4 +1,5 @@
 import type { ConfigDocument } from '../extension/config-provider.ts';
+import { type Logger, silentLogger } from '../logger.ts';
 import { Pace } from '../pace.ts';
 import type { Plugin } from '../plugin/definition.ts';
 import type { Registry } from '../plugin/registry.ts';
@@ -19,6 +20,7 @@ import { rollOf } from './roll-of.ts';
 import { defaultLlm } from './selection.ts';
 import type { Snapshot } from './snapshot.ts';
 import { snapshotOf } from './snapshot-of.ts';
+import { StoredSecrets } from './stored-secrets.ts';
 import { type ConfigMap, type DefinedNames, isMap, namesIn } from './tree.ts';
 
 export interface LoadOptions {
@@ -31,6 +33,8 @@ export interface LoadOptions {
   readonly local?: ConfigDocument;
   /** Of the document. */
   readonly format?: ConfigFormat;
+  /** What secret stores have to log. */
+  readonly logger?: Logger;
   /** The document is read, and it is known which of its agents are new: the rest costs what has changed. */
   onRead?(): void;
 }
@@ -107,7 +111,8 @@ async function loadParts(
   }
   const overrides = agentOverrides(options.overrides ?? []);
   const folder = document.folder ?? local?.folder;
-  const shared = { environment, folder, contents: new Map(), hashes: new Map() };
+  await using stored = new StoredSecrets(options.logger ?? silentLogger);
+  const shared = { environment, folder, stored, contents: new Map(), hashes: new Map() };
   const restOf = (asksForSearch: boolean) =>
     loadRest(treeWithoutAgents(parts, overrides), {
       ...shared,
@@ -144,12 +149,25 @@ async function loadParts(
     throw failure(rest.findings.errors(failed), secrets, new Map(all.flatMap((each) => [...each.files])));
   }
   if (!language) throw new Error('A language that could not be made has been reported.');
+  for (const { store, message } of stored.warnings) rest.findings.warn(['secrets', store], 'secret', message);
   const { registry } = language;
   const root = withFormer(rest.root, former?.root) as ConfigMap;
   const { findings: _, changed, lost: __, since, ...kept } = roll;
   const { texts } = parts;
   const difference = since && { since, changed };
-  const snapshot = snapshotOf({ document, texts, rest, root, roll: kept, difference, registry, folder, origin });
+  const { refreshMs } = stored;
+  const snapshot = snapshotOf({
+    document,
+    texts,
+    rest,
+    root,
+    roll: kept,
+    difference,
+    registry,
+    folder,
+    origin,
+    refreshMs,
+  });
   return { snapshot, former: { place, registry, asksForSearch, names: namesIn(root), roll: kept, root } };
 }
 

@@ -25,6 +25,7 @@ export async function rollOf(options: Options): Promise<RollChange> {
   const { units, overrides, surroundings, former } = options;
   const roll = former?.holds ? former.roll : undefined;
   const hashes = roll ? await hashesNow(roll, surroundings.hashes) : new Map<string, string>();
+  if (roll) await surroundings.stored.readAll([...roll.notable.values()].flatMap(({ stored }) => [...stored.keys()]));
   const comparable = roll?.llm === surroundings.llm && isDeepStrictEqual(roll?.overrides, overrides);
   const written = roll && comparable ? differing(roll.units, units) : undefined;
   options.onRead?.();

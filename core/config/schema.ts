@@ -7,6 +7,7 @@ import { configCommon, defaultConfigProvider } from './language/config.ts';
 import { documentStoreCommon } from './language/document-store.ts';
 import { fixedSections } from './language/hector.ts';
 import { llmCommon } from './language/llm.ts';
+import { secretCommon, storeNamePattern } from './language/secret.ts';
 import { databaseComing } from './language/storage.ts';
 import { toolCommon } from './language/tool.ts';
 
@@ -39,6 +40,7 @@ export function resolvedSchema(registry: Registry): JsonSchema {
       tools: instances(registry, 'toolset', toolCommon, 'Tools and servers of tools, by the names that agents use'),
       document_stores: documentStores(registry),
       databases: databases(registry),
+      secrets: secretStores(registry),
       ...sections,
       server: withSchemes(sections['server'] as JsonSchema, registry),
       config: configBlock(registry),
@@ -49,6 +51,7 @@ export function resolvedSchema(registry: Registry): JsonSchema {
       'tools',
       'document_stores',
       'databases',
+      'secrets',
       ...Object.keys(fixedSections).filter(hasDefault),
     ],
   };
@@ -145,6 +148,12 @@ function databases(registry: Registry): JsonSchema {
   return byName('Databases, by the names that `storage` uses', variants('storage', 'driver', provided, {}, others));
 }
 
+function secretStores(registry: Registry): JsonSchema {
+  const description = 'Where secrets are kept, by the names that references use: `${name:reference}`';
+  const entry = variants('secret', points.secret.selector, extensions(registry, 'secret'), secretCommon);
+  return { ...byName(description, entry), propertyNames: { pattern: storeNamePattern } };
+}
+
 /** Where the configuration is. The file provider without a `path` means the file that the block is in. */
 function configBlock(registry: Registry): JsonSchema {
   const block = variants('config', points.config.selector, extensions(registry, 'config'), configCommon);
@@ -166,7 +175,12 @@ export function bootSchema(registry: Registry): JsonSchema {
   >;
   return {
     type: 'object',
-    properties: { version: version as JsonSchema, plugins: plugins as JsonSchema, config: configBlock(registry) },
+    properties: {
+      version: version as JsonSchema,
+      plugins: plugins as JsonSchema,
+      secrets: secretStores(registry),
+      config: configBlock(registry),
+    },
     required: ['plugins', 'config'],
   };
 }

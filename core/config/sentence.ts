@@ -34,7 +34,9 @@ export function sentence(error: ErrorObject, path: ConfigPath, tree: ConfigTree)
     case 'oneOf':
       return noBranch((schema.anyOf ?? schema.oneOf) as readonly JsonSchema[], error.data, path, got());
     case 'pattern':
-      return { message: error.propertyName === undefined ? wrongForm(schema, got()) : badName(error.propertyName) };
+      return {
+        message: error.propertyName === undefined ? wrongForm(schema, got()) : badName(error.propertyName, path),
+      };
     case 'format':
       return { message: `expected ${article(String(params['format']))}, got ${got()}` };
     case 'minimum':
@@ -180,7 +182,9 @@ function wrongForm(schema: JsonSchema, got: string): string {
   return `expected text of the form /${schema.pattern}/, got ${got}`;
 }
 
-function badName(name: string): string {
+function badName(name: string, path: ConfigPath): string {
+  if (path[0] === 'secrets')
+    return `${JSON.stringify(name)} cannot be the name of a secret store: lower-case letters, digits and "-", a letter first, and neither "env" nor "file"`;
   return `${JSON.stringify(name)} cannot be a name: letters, digits, "_" and "-", not "-" first, at most 64 of them`;
 }
 

@@ -28,6 +28,7 @@ interface Options {
   readonly folder: string | undefined;
   /** Of the section of the agents. */
   readonly origin: Origin | undefined;
+  readonly refreshMs: number | undefined;
 }
 
 /** One configuration of its parts. What few ask for is made when it is asked for. */
@@ -41,6 +42,7 @@ export function snapshotOf({
   registry,
   folder,
   origin,
+  refreshMs,
 }: Options): Snapshot {
   const { source, revision } = document;
   const secrets = new Set(rest.secrets);
@@ -90,6 +92,7 @@ export function snapshotOf({
     },
     warnings: deepFreeze(warnings.sort(byPlace)),
     secrets: new Secrets(secrets),
+    refreshMs,
     registry,
     plugins: rest.language?.plugins ?? [],
     locate: (path) => treeFor(path).locate(path),

@@ -40,6 +40,8 @@ export interface Snapshot {
   readonly warnings: readonly ConfigIssue[];
   /** Values that came from references. */
   readonly secrets: Secrets;
+  /** After what time secret stores may have something else for it; `undefined`: nobody need ask them. */
+  readonly refreshMs: number | undefined;
   /** What the document's plugins and the built-in ones provide. */
   readonly registry: Registry;
   /** The document's plugins. */

@@ -4,14 +4,16 @@ export type Segment =
   /** `fallback` stands in for a variable that is unset or empty. */
   | { readonly type: 'variable'; readonly name: string; readonly fallback?: string }
   | { readonly type: 'file'; readonly path: string }
+  /** What a secret store has: `vault:llm#key`. */
+  | { readonly type: 'stored'; readonly name: string }
   | { readonly type: 'mistake'; readonly message: string };
 
 /** A dollar that starts something: `$$` or `${`. */
 const special = /\$\$|\$\{([^}]*)(\}?)/g;
 
 /**
- * `${VAR}`, `${VAR:-default}`, `${VAR:default}`, `${env:VAR}`, `${file:path}`; `$$` is a dollar. Any other dollar is
- * itself, a bare `$name` included.
+ * `${VAR}`, `${VAR:-default}`, `${VAR:default}`, `${env:VAR}`, `${file:path}`, `${store:reference}`; `$$` is a dollar. Any
+ * other dollar is itself, a bare `$name` included. What stands before a single colon in lower case is a store.
  */
 export function parseTemplate(text: string): Segment[] {
   const segments: Segment[] = [];
@@ -43,10 +45,15 @@ function reference(body: string, written: string): Segment {
     const path = body.slice('file:'.length).trim();
     return path === '' ? { type: 'mistake', message: `"${written}" names no file` } : { type: 'file', path };
   }
+  const [, store, stored = ''] = /^(?!env:)([a-z][a-z0-9-]*):(?![-?+=])(.*)$/s.exec(body) ?? [];
+  if (store !== undefined) {
+    if (stored.trim() === '') return { type: 'mistake', message: `"${written}" names no secret` };
+    if (!stored.includes('${')) return { type: 'stored', name: `${store}:${stored.trim()}` };
+  }
   const match = /^(?:env:(?=[A-Za-z_]))?([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:)(.*))?$/s.exec(body);
   const [, name, operator, fallback = ''] = match ?? [];
   if (name === undefined) {
-    const message = `"${shortened(written)}" is not a reference: write \${VAR}, \${VAR:-default} or \${file:path}, or $\${ for the characters themselves`;
+    const message = `"${shortened(written)}" is not a reference: write \${VAR}, \${VAR:-default}, \${file:path} or \${store:reference}, or $\${ for the characters themselves`;
     return { type: 'mistake', message };
   }
   if (fallback.includes('${')) {

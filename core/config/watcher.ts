@@ -53,7 +53,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   readonly #files: FileFollower | undefined;
   /** Waits before a document that was refused for an outside reason is tried again. */
   readonly #retries = new Backoff(1_000, 60_000);
-  #retry: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #following: Promise<unknown> = Promise.resolve();
   #unfollow: AbortController | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -170,7 +170,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
   /** Nothing is followed or swapped any more once this resolves. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new HectorError('closed', 'Hector is shutting down.'));
-    clearTimeout(this.#retry);
+    clearTimeout(this.#timer);
     await this.#following;
     await this.#reloading?.catch(() => undefined);
     await this.#turn;
@@ -217,7 +217,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
 
   async #serve(document: ConfigDocument, watched?: Watched): Promise<ReloadEvent> {
     this.#closing.signal.throwIfAborted();
-    clearTimeout(this.#retry);
+    clearTimeout(this.#timer);
     const started = performance.now();
     const durationSeconds = () => (performance.now() - started) / 1000;
     let snapshot: Snapshot | undefined;
@@ -270,6 +270,7 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     this.#error = undefined;
     this.#retries.reset();
     this.#followFiles(snapshot.files);
+    this.#againIn(snapshot.refreshMs);
     // Followed for want of something to serve, and now there is something.
     if (!this.#options.watch) this.#unfollow?.abort();
     onReload?.(event);
@@ -301,16 +302,15 @@ export class ConfigWatcher implements ConfigControl, AsyncDisposable {
     onReload?.({ result, durationSeconds });
     // Most of what a document refers to is known even when it cannot be served.
     if (files) this.#followFiles(files);
-    if (mayMend) this.#retryLater();
+    if (mayMend) this.#againIn(this.#retries.next());
     if (news || known?.revision !== rejected.revision) this.#changed();
   }
 
-  /** Nobody asks for a second try where the source is not followed. */
-  #retryLater(): void {
-    clearTimeout(this.#retry);
-    const { watch } = this.#options;
-    const followed = watch || !this.#serving || this.#serving.last_good;
-    if (followed && !this.#closing.signal.aborted) this.#retry = setTimeout(() => this.#again(), this.#retries.next());
+  /** Nobody looks once more where the source is not followed. */
+  #againIn(ms: number | undefined): void {
+    if (ms === undefined || this.#closing.signal.aborted) return;
+    const followed = this.#options.watch || !this.#serving || this.#serving.last_good;
+    if (followed) this.#timer = setTimeout(() => this.#again(), Math.min(ms, 2 ** 31 - 1));
   }
 
   /** Told the same twice, a follower that sees a file otherwise than the loader does would have it loaded for ever. */

@@ -5,6 +5,7 @@ import type { AuthScheme } from './auth-scheme.ts';
 import type { ConfigProvider } from './config-provider.ts';
 import type { DocumentStore } from './document-store.ts';
 import type { LlmProvider } from './llm-provider.ts';
+import type { SecretStore } from './secret-store.ts';
 import type { StorageBackend } from './storage-backend.ts';
 import type { Tool, Toolset } from './toolset.ts';
 
@@ -59,6 +60,7 @@ export interface ExtensionPoints {
   toolset: { instance: Toolset; context: ToolsetContext };
   document_store: { instance: DocumentStore; context: DocumentStoreContext };
   agent: { instance: Agent; context: ExtensionContext & AgentDependencies };
+  secret: { instance: SecretStore; context: ExtensionContext };
 }
 
 export type PointName = keyof ExtensionPoints;
@@ -81,4 +83,5 @@ export const points: Readonly<Record<PointName, PointPlace>> = {
   toolset: { noun: 'tool type', section: 'tools', selector: 'type' },
   document_store: { noun: 'document source', section: 'document_stores', selector: 'source.type' },
   agent: { noun: 'agent type', section: 'agents', selector: 'type' },
+  secret: { noun: 'secret store', section: 'secrets', selector: 'type' },
 };

@@ -49,3 +49,4 @@ export const authScheme = of('auth');
 export const toolset = of('toolset');
 export const documentStore = of('document_store');
 export const agentKind = of('agent');
+export const secretStore = of('secret');

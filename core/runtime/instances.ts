@@ -16,6 +16,7 @@ const methods: Readonly<Record<PointName, readonly string[]>> = {
   toolset: ['tools'],
   document_store: ['search'],
   agent: ['run'],
+  secret: ['resolve'],
 };
 
 export interface InstanceRequest<P extends PointName> {

@@ -81,7 +81,7 @@ export async function openSource(
   const local = await readLocal(path);
   const environment = () => readEnvironment({ folder: local.folder ?? process.cwd() });
   const overrides = sourceOverrides(flags, environment());
-  const block = await loadConfigBlock(local, { builtins, environment: environment(), overrides });
+  const block = await loadConfigBlock(local, { builtins, logger, environment: environment(), overrides });
   const { settings } = block;
   const remote = isRemote(block, path);
   const provider = remote
@@ -93,6 +93,7 @@ export async function openSource(
 
   const loadOptions = (content: ConfigContent, current: Environment, extra: readonly Override[] = []) => ({
     builtins,
+    logger,
     environment: current,
     overrides: [...extra, ...overridesOf(settingsFlags, content, current)],
   });

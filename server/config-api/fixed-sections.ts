@@ -8,6 +8,7 @@ import { HttpError } from '../http-error.ts';
 const fixed: Readonly<Record<string, string>> = {
   server: 'it says who may come in, and where',
   plugins: 'it says whose code runs as a part of Hector',
+  secrets: 'it says where secrets are, and what opens them',
   config: 'it says where the configuration is',
 };
 

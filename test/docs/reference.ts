@@ -141,6 +141,7 @@ export function configurationReference(): string {
       ),
     ),
     instances('`document_stores.<name>.source`', stores.properties?.['source'] as JsonSchema, 'type'),
+    instances('`secrets.<name>`', entryOf('secrets'), 'type'),
     ...fixed.flatMap((name) => [
       `### \`${name}\``,
       table(rowsOf({ properties: { [name]: sections[name] as JsonSchema } }, '')),

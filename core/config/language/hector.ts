@@ -49,5 +49,6 @@ export type HectorConfig = Static<typeof Fixed> & {
   readonly agents: Readonly<Record<string, AgentConfig>>;
   readonly tools: Readonly<Record<string, ToolConfig>>;
   readonly document_stores: Readonly<Record<string, DocumentStoreConfig>>;
+  readonly secrets: Readonly<Record<string, { readonly type: string } & Readonly<Record<string, unknown>>>>;
   readonly databases: Readonly<Record<string, { readonly driver: string } & Readonly<Record<string, unknown>>>>;
 };

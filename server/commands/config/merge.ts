@@ -5,7 +5,18 @@ import { indented } from './lines.ts';
 import { splitEntry, yamlValue } from './split.ts';
 
 /** Keys in the order in which people write them; the others follow. */
-const order = ['version', 'name', 'description', 'plugins', 'llms', 'databases', 'document_stores', 'tools', 'agents'];
+const order = [
+  'version',
+  'name',
+  'description',
+  'plugins',
+  'secrets',
+  'llms',
+  'databases',
+  'document_stores',
+  'tools',
+  'agents',
+];
 
 interface Branch {
   readonly children: Map<string, Branch>;

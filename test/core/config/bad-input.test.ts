@@ -86,12 +86,12 @@ const references: Row[] = [
   [
     'an empty reference',
     'name: ${}\n',
-    '1:1 name: "${}" is not a reference: write ${VAR}, ${VAR:-default} or ${file:path}, or $${ for the characters themselves',
+    '1:1 name: "${}" is not a reference: write ${VAR}, ${VAR:-default}, ${file:path} or ${store:reference}, or $${ for the characters themselves',
   ],
   [
     'an expression',
     'name: ${a.b}\n',
-    '1:1 name: "${a.b}" is not a reference: write ${VAR}, ${VAR:-default} or ${file:path}, or $${ for the characters themselves',
+    '1:1 name: "${a.b}" is not a reference: write ${VAR}, ${VAR:-default}, ${file:path} or ${store:reference}, or $${ for the characters themselves',
   ],
   [
     "the shell's own form",

@@ -157,7 +157,7 @@ test('what is no plugin is told with what to do', async (t) => {
     ],
     [
       `export default ${extension("point: 'brain'")}`,
-      'provides something for "brain", which is no extension point (config, llm, storage, auth, toolset, document_store, agent), at provides[0].',
+      'provides something for "brain", which is no extension point (config, llm, storage, auth, toolset, document_store, agent, secret), at provides[0].',
     ],
     [
       `export default ${extension("name: 'My LLM'")}`,
