@@ -2,11 +2,11 @@ import type { JsonSchema } from './json-schema.ts';
 import type { Secrets } from './secrets.ts';
 
 const names =
-  'api_?key|x-api-key|(?:(?:access|auth|bearer|refresh|id)_)?token|(?:(?:client|webhook)_)?secret|password|passwd|private_key|dsn|(?:proxy-)?authorization|cookie';
+  '(?:\\w+_)?(?:api_?key|access_?key|private_?key|secret_?key|token|secret|password|passwd|dsn)|x-api-key|(?:proxy-)?authorization|cookie';
 const secretNames = new RegExp(`^(?:${names})$`, 'i');
 /** Such a name and its value, in a text that may be no YAML. What begins with a dollar is a reference. */
 const written = new RegExp(
-  `((?<![\\w-])["']?(?:${names})["']?[ \\t]*:[ \\t]*)("(?!\\$)[^"\\n]*"?|'(?!\\$)[^'\\n]*'?|[^\\s"'$\\[{,#}][^\\n,#}]*)`,
+  `((?<![\\w-])["']?(?:${names})["']?[ \\t]*:[ \\t]*)("(?!\\$)(?:\\\\.|[^"\\\\\\n])*"?|'(?!\\$)(?:''|[^'\\n])*'?|[^\\s"'$\\[{,#}][^\\n,#}]*)`,
   'gi',
 );
 
