@@ -10,7 +10,9 @@ export const RemoteAgentOptions = Type.Object(
     agent_card_url: webAddress('The agent card itself'),
     agent_card_file: Type.Optional(filePath('The agent card in a file, relative to the configuration')),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.String({ writeOnly: true }), { description: 'Sent with every request, also for the card' }),
+      Type.Record(Type.String(), Type.String({ writeOnly: true }), {
+        description: 'Sent with every request, also for the card',
+      }),
     ),
     timeout: duration(
       '30s',

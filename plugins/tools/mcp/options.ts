@@ -28,7 +28,9 @@ export const McpOptions = Type.Object(
       }),
     ),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.String({ writeOnly: true }), { description: 'Sent with every request to the url' }),
+      Type.Record(Type.String(), Type.String({ writeOnly: true }), {
+        description: 'Sent with every request to the url',
+      }),
     ),
     filter: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
