@@ -28,6 +28,13 @@ export type * from './extension/toolset.ts';
 export { type Logger, silentLogger } from './logger.ts';
 export * from './message.ts';
 export { messageFromJson, messageToJson } from './message-json.ts';
+export type {
+  GuardedFetch,
+  Outbound,
+  OutboundClient,
+  OutboundClientOptions,
+  OutboundInit,
+} from './net/outbound.ts';
 export * from './plugin/definition.ts';
 export { filePath, modulePath, reference, references } from './plugin/reference.ts';
 export { Type } from './plugin/type.ts';

@@ -16,7 +16,7 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  { files: /^core\//, local: /^core\//, packages: /^(ajv|ajv\/.*|yaml|typebox|@opentelemetry\/api)$/ },
+  { files: /^core\//, local: /^core\//, packages: /^(ajv|ajv\/.*|yaml|typebox|undici|@opentelemetry\/api)$/ },
   { files: /^providers\//, local: /^(core\/index\.ts$|providers\/)/, packages: /./ },
   { files: /^plugins\/builtin\.ts$/, local: /^(core\/index\.ts$|plugins\/|providers\/)/, packages: /^$/ },
   { files: /^plugins\//, local: /^(core\/index\.ts$|plugins\/)/, packages: /./ },

@@ -1,5 +1,6 @@
 import type { DocumentStoreSettings } from '../config/language/document-store.ts';
 import type { Logger } from '../logger.ts';
+import type { Outbound } from '../net/outbound.ts';
 import type { Agent } from './agent.ts';
 import type { AuthScheme } from './auth-scheme.ts';
 import type { ConfigProvider } from './config-provider.ts';
@@ -21,12 +22,18 @@ export interface ExtensionContext {
   warn(message: string): void;
 }
 
-export interface ToolsetContext extends ExtensionContext {
+/** Of what may go where others say: a model, a caller, another server. */
+export interface OutboundContext extends ExtensionContext {
+  /** The one way there: it refuses what `server.outbound` does not allow. An instance is made anew when that changes. */
+  readonly outbound: Outbound;
+}
+
+export interface ToolsetContext extends OutboundContext {
   /** The document stores that the agent asking may read; empty unless the extension `uses` them. */
   readonly documentStores: ReadonlyMap<string, DocumentStore>;
 }
 
-export interface DocumentStoreContext extends ExtensionContext {
+export interface DocumentStoreContext extends OutboundContext {
   /** What the configuration says beside `source`: watch, chunking, search. */
   readonly settings: DocumentStoreSettings;
 }
@@ -59,7 +66,7 @@ export interface ExtensionPoints {
   auth: { instance: AuthScheme; context: ExtensionContext };
   toolset: { instance: Toolset; context: ToolsetContext };
   document_store: { instance: DocumentStore; context: DocumentStoreContext };
-  agent: { instance: Agent; context: ExtensionContext & AgentDependencies };
+  agent: { instance: Agent; context: OutboundContext & AgentDependencies };
   secret: { instance: SecretStore; context: ExtensionContext };
 }
 

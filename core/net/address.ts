@@ -10,6 +10,7 @@ export type AddressKind =
   | 'private'
   | 'shared'
   | 'link-local'
+  | 'metadata'
   | 'unspecified'
   | 'multicast'
   | 'broadcast'
@@ -20,13 +21,22 @@ type Ranges = readonly (readonly [kind: AddressKind, ...ranges: string[]])[];
 
 /** IANA's registries of special-purpose addresses. The first row that has an address decides. */
 const ipv4: Ranges = [
+  // Where clouds tell a machine who it is, with its credentials: the usual one, AWS (two), Azure, Alibaba, Oracle.
+  [
+    'metadata',
+    '169.254.169.254/32',
+    '169.254.170.2/32',
+    '169.254.170.23/32',
+    '168.63.129.16/32',
+    '100.100.100.200/32',
+    '192.0.0.192/32',
+  ],
   ['broadcast', '255.255.255.255/32'],
   ['unspecified', '0.0.0.0/8'],
   ['loopback', '127.0.0.0/8'],
   ['private', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'],
   ['shared', '100.64.0.0/10'],
-  // The second is where virtual machines of Azure reach their host; it leads there from nowhere else.
-  ['link-local', '169.254.0.0/16', '168.63.129.16/32'],
+  ['link-local', '169.254.0.0/16'],
   ['multicast', '224.0.0.0/4'],
   // Protocol assignments, documentation (three), the 6to4 relays, benchmarks, the future.
   [
@@ -42,6 +52,8 @@ const ipv4: Ranges = [
 ];
 
 const ipv6: Ranges = [
+  // AWS (two), Google.
+  ['metadata', 'fd00:ec2::254/128', 'fd00:ec2::23/128', 'fd20:ce::254/128'],
   ['unspecified', '::/128'],
   ['loopback', '::1/128'],
   // The last is the site-local range of old.
@@ -70,15 +82,25 @@ export function addressKind(address: string): AddressKind {
     case 4:
       return kindIn('ipv4', address) ?? 'public';
     case 6: {
-      const groups = groupsOf(address);
-      const plain = groups.map((group) => group.toString(16)).join(':');
-      const carrier = carriers.find(({ list }) => list.check(plain, 'ipv6'));
-      if (carrier) return addressKind(carried(groups, carrier.at));
-      return kindIn('ipv6', plain) ?? 'reserved';
+      const inside = carriedAddress(address);
+      if (inside !== undefined) return addressKind(inside);
+      return kindIn('ipv6', textOf(groupsOf(address))) ?? 'reserved';
     }
     default:
       throw new TypeError(`"${address}" is not an IP address.`);
   }
+}
+
+/** The IPv4 address that an IPv6 address stands for, if it does. */
+export function carriedAddress(address: string): string | undefined {
+  if (isIP(address) !== 6) return undefined;
+  const groups = groupsOf(address);
+  const carrier = carriers.find(({ list }) => list.check(textOf(groups), 'ipv6'));
+  return carrier && carried(groups, carrier.at);
+}
+
+function textOf(groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':');
 }
 
 function kindIn(family: Family, address: string): AddressKind | undefined {

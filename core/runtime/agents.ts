@@ -199,10 +199,17 @@ export class Agents {
       registered,
       place: `agents.${name}`,
       options: config,
-      madeFrom: [...keysOf(llms), ...keysOf(agents), ...keysOf(stores), ...tools.keys, ...files],
+      madeFrom: [
+        ...keysOf(llms),
+        ...keysOf(agents),
+        ...keysOf(stores),
+        ...tools.keys,
+        this.#construction.outboundKey,
+        ...files,
+      ],
       uses: [...llms.values(), ...agents.values(), ...stores.values(), ...tools.instances],
       context: () => ({
-        ...this.#construction.context(name, path),
+        ...this.#construction.outboundContext(name, path),
         ...dependenciesOf(name, {
           llms,
           providers: this.#providersOf(uses.llms),

@@ -104,21 +104,23 @@ async function build(
   before: Parts | undefined,
 ): Promise<{ contents: GenerationContents; parts: Parts }> {
   const { config, hash, source, revision, secrets } = construction.snapshot;
+  const { outboundKey } = construction;
+  const reaching = before?.outboundKey === outboundKey ? before : undefined;
   const [llms, stores, authSchemes, tasks, sessions] = await Promise.all([
     buildLlms(construction, before?.llms),
-    buildStores(construction, before?.stores),
+    buildStores(construction, reaching?.stores),
     buildAuthSchemes(construction),
     buildStorage(construction, 'tasks'),
     buildStorage(construction, 'sessions'),
   ]);
   const toolsets = new Toolsets(construction);
-  const made = { llms, stores, toolsets: toolsets.keys() };
+  const made = { outboundKey, llms, stores, toolsets: toolsets.keys() };
   const changed = before && changedSections(before, made);
   const agents = await new Agents(construction, {
     llms,
     stores,
     toolsets,
-    before: before && changed && { agents: before.agents, changed },
+    before: reaching && changed && { agents: reaching.agents, changed },
   }).build();
   const failure = construction.report.failure();
   if (failure || !tasks || !sessions)
@@ -178,8 +180,8 @@ function buildStores(
     extensionName: (config) => config.source.type,
     request: ({ source, ...settings }, name, path) => ({
       options: source,
-      madeFrom: [JSON.stringify(settings)],
-      context: () => ({ ...construction.context(name, path), settings }),
+      madeFrom: [JSON.stringify(settings), construction.outboundKey],
+      context: () => ({ ...construction.outboundContext(name, path), settings }),
     }),
   });
 }

@@ -1,8 +1,10 @@
 import { type ConfigPath, formatPath } from '../config/issue.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { HectorError } from '../errors.ts';
-import type { ExtensionContext } from '../extension/points.ts';
+import type { ExtensionContext, OutboundContext } from '../extension/points.ts';
 import type { Logger } from '../logger.ts';
+import { createOutbound, type Outbound } from '../net/outbound.ts';
+import { OutboundRules } from '../net/outbound-rules.ts';
 import { Pace } from '../pace.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import type { BuildReport } from './build-report.ts';
@@ -26,6 +28,9 @@ export class Construction {
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   readonly pace = new Pace();
+  /** Part of what everything is made from that may go where others say. */
+  readonly outboundKey: string;
+  readonly #outbound: Outbound;
   readonly #abort = new AbortController();
   /** By section and name: hashes of the files that the options of an instance name. */
   readonly #files = new Map<string, Map<string, string[]>>();
@@ -36,6 +41,11 @@ export class Construction {
     this.report = report;
     this.instances = instances;
     this.logger = logger;
+    const { allow } = snapshot.config.server.outbound;
+    const { key, mistakes } = new OutboundRules(allow);
+    for (const { index, message } of mistakes) report.issue(['server', 'outbound', 'allow', index], message, 'schema');
+    this.outboundKey = `outbound:${key}`;
+    this.#outbound = createOutbound({ allow });
     for (const { path, hash } of snapshot.optionFiles) {
       const depth = path[0] === 'server' ? 3 : 1;
       const section = this.#files.get(formatPath(path.slice(0, depth))) ?? new Map<string, string[]>();
@@ -57,6 +67,10 @@ export class Construction {
   /** What the files that an instance's options name say: it is another when they change. */
   files(section: ConfigPath, name: string): readonly string[] {
     return this.#files.size === 0 ? none : (this.#files.get(formatPath(section))?.get(name) ?? none);
+  }
+
+  outboundContext(name: string, path: ConfigPath): OutboundContext {
+    return { ...this.context(name, path), outbound: this.#outbound };
   }
 
   context(name: string, path: ConfigPath): ExtensionContext {

@@ -51,6 +51,8 @@ export interface AgentPart extends Part<'agent'>, ServedAgent {
 
 /** How a generation was built. */
 export interface Parts {
+  /** What may be reached: of other rules nothing is taken over that goes where others say. */
+  readonly outboundKey: string;
   readonly llms: Section<'llm'>;
   readonly stores: Section<'document_store'>;
   /** By name, in the order of the configuration: what each toolset is made from besides what the agent has that uses it. */

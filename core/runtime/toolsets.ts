@@ -42,11 +42,11 @@ export class Toolsets {
 
   /** By name, in the order of the configuration: what each is made from besides the stores of the agent that uses it. */
   keys(): ReadonlyMap<string, string> {
-    const { snapshot } = this.#construction;
+    const { snapshot, outboundKey } = this.#construction;
     const keyOf = (entry: string, config: ToolConfig) => {
       const registered = snapshot.registry.find('toolset', config.type);
       const files = this.#construction.files(section, entry);
-      return JSON.stringify([registered?.plugin.name, config.type, digestOf(config), ...files]);
+      return JSON.stringify([registered?.plugin.name, config.type, digestOf(config), outboundKey, ...files]);
     };
     return new Map([...this.#enabled].map(([entry, config]) => [entry, keyOf(entry, config)]));
   }
@@ -184,9 +184,9 @@ export class Toolsets {
           registered,
           place: `tools.${entry}`,
           options: config,
-          madeFrom: [...keysOf(readable), ...this.#construction.files(section, entry)],
+          madeFrom: [...keysOf(readable), this.#construction.outboundKey, ...this.#construction.files(section, entry)],
           uses: [...readable.values()],
-          context: () => ({ ...this.#construction.context(entry, path), documentStores: valuesOf(readable) }),
+          context: () => ({ ...this.#construction.outboundContext(entry, path), documentStores: valuesOf(readable) }),
         }),
       );
     this.#open.set(one, open);

@@ -1,7 +1,8 @@
 import type { Agent, Dispatcher } from 'undici';
 import { errorCode, errorMessage } from '../../core/errors.ts';
-import { AddressGuard, type Resolve } from '../../core/net/address-guard.ts';
-import { guardedAgent } from '../outbound/guarded-agent.ts';
+import { AddressGuard, nearKinds, type Resolve } from '../../core/net/address-guard.ts';
+import { guardedAgent } from '../../core/net/guarded-agent.ts';
+import { OutboundRules } from '../../core/net/outbound-rules.ts';
 import type { Notification } from './notification.ts';
 import type { PushLimits, PushSettings } from './settings.ts';
 import { Slots } from './slots.ts';
@@ -24,6 +25,7 @@ export interface CourierOptions {
 }
 
 const connectMs = 10_000;
+const maxWays = 16;
 /** What is read of an answer's body, so that its connection can be used again; and for how long. */
 const bodyBytes = 16 * 1024;
 const bodyMs = 1_000;
@@ -34,42 +36,55 @@ const passing = new Set([408, 425, 429]);
 /** Brings notifications to webhooks: a fixed number at once, no redirects, no address that is not allowed. */
 export class Courier {
   readonly #slots: Slots;
-  readonly #guards: Readonly<Record<'private' | 'public', AddressGuard>>;
-  readonly #agents = new Map<AddressGuard, Promise<Agent>>();
+  readonly #resolve: Resolve | undefined;
+  /** By what the configuration says of where webhooks may be: the last few that there were. */
+  readonly #ways = new Map<string, Way>();
 
   constructor({ limits, resolve }: CourierOptions) {
     this.#slots = new Slots({ total: limits.deliveries, perLane: limits.deliveriesPerOrigin });
-    this.#guards = {
-      private: new AddressGuard({ allowPrivate: true, resolve }),
-      public: new AddressGuard({ allowPrivate: false, resolve }),
-    };
+    this.#resolve = resolve;
   }
 
-  guard({ allowPrivate }: PushSettings): AddressGuard {
-    return this.#guards[allowPrivate ? 'private' : 'public'];
+  guard(settings: PushSettings): AddressGuard {
+    return this.#way(settings).guard;
   }
 
   /** Waits for its turn, then tries once. Rejects only when `signal` aborts. */
   async deliver(url: URL, what: Notification, settings: PushSettings, signal: AbortSignal): Promise<Attempt> {
-    const agent = await this.#agent(this.guard(settings));
+    const way = this.#way(settings);
+    way.agent ??= guardedAgent({ guardOf: () => way.guard, connectMs });
+    const agent = await way.agent;
     return this.#slots.run(url.origin, signal, () => post(agent, url, what, settings.timeoutMs, signal));
   }
 
   /** Cuts what is under way. */
   async close(): Promise<void> {
-    const agents = [...this.#agents.values()];
-    this.#agents.clear();
-    await Promise.all(agents.map(async (agent) => (await agent).destroy()));
+    const ways = [...this.#ways.values()];
+    this.#ways.clear();
+    await Promise.all(ways.map(async ({ agent }) => (await agent)?.destroy()));
   }
 
-  #agent(guard: AddressGuard): Promise<Agent> {
-    let agent = this.#agents.get(guard);
-    if (!agent) {
-      agent = guardedAgent({ guard, connectMs });
-      this.#agents.set(guard, agent);
+  #way({ allowPrivate, allow }: PushSettings): Way {
+    const key = JSON.stringify([allowPrivate, allow]);
+    const known = this.#ways.get(key);
+    if (known) return known;
+    const rules = new OutboundRules(allow);
+    const guard = new AddressGuard({ rules, resolve: this.#resolve, ...(allowPrivate && { kinds: nearKinds }) });
+    const way: Way = { guard, agent: undefined };
+    this.#ways.set(key, way);
+    const [oldest] = this.#ways;
+    if (oldest && this.#ways.size > maxWays) {
+      this.#ways.delete(oldest[0]);
+      // What is under way there ends in its time.
+      void oldest[1].agent?.then((agent) => agent.close());
     }
-    return agent;
+    return way;
   }
+}
+
+interface Way {
+  readonly guard: AddressGuard;
+  agent: Promise<Agent> | undefined;
 }
 
 async function post(
@@ -92,9 +107,6 @@ async function post(
       body,
       dispatcher,
       signal: ending.signal,
-      // Its own clocks are coarse; this one is exact.
-      headersTimeout: 0,
-      bodyTimeout: 0,
     });
     clearTimeout(timer);
     await dropBody(answer.body, ending);
@@ -103,7 +115,7 @@ async function post(
     signal.throwIfAborted();
     if (ending.signal.aborted) return { delivered: false, reason: `it did not answer in ${timeoutMs} ms`, again: true };
     const code = errorCode(error);
-    if (code === 'address_refused') return { delivered: false, reason: errorMessage(error), again: false };
+    if (code === 'outbound_refused') return { delivered: false, reason: errorMessage(error), again: false };
     return { delivered: false, reason: code ?? errorMessage(error), again: true };
   } finally {
     clearTimeout(timer);

@@ -4,14 +4,17 @@ import type { HectorConfig } from '../../core/config/language/hector.ts';
 /** What the configuration says of push notifications. A webhook keeps what held when it was created. */
 export interface PushSettings {
   readonly allowPrivate: boolean;
+  /** Of `server.outbound`. */
+  readonly allow: readonly string[];
   readonly timeoutMs: number;
   readonly maxAttempts: number;
   readonly maxConfigs: number;
 }
 
-export function pushSettings({ server: { push } }: Pick<HectorConfig, 'server'>): PushSettings {
+export function pushSettings({ server: { push, outbound } }: Pick<HectorConfig, 'server'>): PushSettings {
   return {
     allowPrivate: push.allow_private,
+    allow: outbound.allow,
     timeoutMs: milliseconds(push.timeout),
     maxAttempts: push.max_attempts,
     maxConfigs: push.max_configs,

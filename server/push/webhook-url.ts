@@ -24,11 +24,10 @@ async function requireReachable({ hostname }: URL, guard: AddressGuard, timeoutM
     const found = await Promise.race([guard.addresses(hostname), late]);
     if (found.length === 0) throw new Error('no address');
   } catch (error) {
-    if (errorCode(error) === 'address_refused') {
-      const unless = guard.allowPrivate
-        ? 'No webhook is ever there.'
-        : "Push notifications go to public addresses only, unless the server's configuration has server.push.allow_private: true.";
-      throw refused(`${errorMessage(error)} ${unless}`);
+    if (errorCode(error) === 'outbound_refused') {
+      throw refused(
+        `${errorMessage(error)} Webhooks in the server's own networks are allowed by server.push.allow_private: true.`,
+      );
     }
     throw refused(`The webhook's host "${hostname}" cannot be found (${errorCode(error) ?? errorMessage(error)}).`);
   } finally {

@@ -14,6 +14,7 @@ import {
   type PointName,
   silentLogger,
 } from '../../core/index.ts';
+import { createOutbound } from '../../core/net/outbound.ts';
 import type { Extension } from '../../core/plugin/definition.ts';
 
 /** A context as the core gives it, and what was said to it. */
@@ -37,6 +38,7 @@ export function extensionContext<P extends PointName>(
     warn: (message: string) => void warnings.push(message),
     documentStores: new Map(),
     settings: documentStoreSettings(),
+    outbound: createOutbound(),
     ...extra,
   };
   return { context: context as unknown as ExtensionPoints[P]['context'], warnings, logged };

@@ -145,7 +145,8 @@ export const ServerConfig = section(
       {
         allow_private: Type.Boolean({
           default: false,
-          description: 'Whether webhooks may be at loopback, private and link-local addresses',
+          description:
+            'Whether webhooks may be at loopback, private and link-local addresses; not at the metadata of a cloud',
         }),
         timeout: duration('10s', 'For one delivery'),
         max_attempts: Type.Integer({ minimum: 1, maximum: 20, default: 5, description: 'Deliveries of one event' }),

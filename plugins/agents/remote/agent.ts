@@ -25,7 +25,14 @@ import { sendRequest } from './wire.ts';
 const farewellMs = 6_000;
 
 /** After these the card may no longer be what it was. */
-const doubtful: ReadonlySet<RemoteFailureKind> = new Set(['refused', 'broken', 'status', 'protocol', 'failed']);
+const doubtful: ReadonlySet<RemoteFailureKind> = new Set([
+  'refused',
+  'broken',
+  'status',
+  'protocol',
+  'forbidden',
+  'failed',
+]);
 
 /**
  * Passes messages on to an agent elsewhere, and what comes of them back.
@@ -37,9 +44,10 @@ export async function createRemoteAgent(
   options: RemoteAgentOptions,
   host: ExtensionPoints['agent']['context'],
 ): Promise<Agent> {
-  const { name, logger, folder } = host;
+  const { name, logger, folder, outbound } = host;
   const timeoutMs = milliseconds(options.timeout);
-  const connection = openConnection({ name, headers: options.headers ?? {}, timeoutMs });
+  const configured = [options.url, options.agent_card_url].filter((url) => url !== undefined);
+  const connection = await openConnection({ name, headers: options.headers ?? {}, timeoutMs, outbound, configured });
   const card = await cardSource({ name, options, folder, connection, timeoutMs, logger }).catch(async (error) => {
     await connection[Symbol.asyncDispose]();
     throw error;

@@ -42,6 +42,8 @@ export async function cardSource(given: CardOptions): Promise<CardSource> {
   });
   if (cardFile !== undefined) {
     const endpoint = await endpointOf(await textOf(cardFile, given), cardFile, reading(undefined));
+    // The file is part of the configuration, and so is what it names.
+    connection.configure(endpoint.url);
     return { endpoint: async () => endpoint, doubt() {}, async [Symbol.asyncDispose]() {} };
   }
   const places = cardUrl === undefined ? wellKnown(url ?? '') : [cardUrl];

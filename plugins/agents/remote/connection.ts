@@ -1,11 +1,13 @@
-import { Agent, fetch, type Response } from 'undici';
+import type { Outbound } from '../../../core/index.ts';
 import { excerpt, failure, networkFailure, RemoteFailure, type Who } from './failure.ts';
-import { settledWithin } from './pause.ts';
 
 export interface ConnectionOptions extends Who {
   readonly headers: Readonly<Record<string, string>>;
   /** How long the other side may be silent. */
   readonly timeoutMs: number;
+  readonly outbound: Outbound;
+  /** URLs that the configuration holds. */
+  readonly configured: readonly string[];
 }
 
 /** What a request is answered with, of whatever status. */
@@ -19,6 +21,8 @@ export interface Opened {
 }
 
 export interface Connection extends AsyncDisposable {
+  /** The configuration holds this URL too. */
+  configure(url: string): void;
   open(url: string, init: RequestInit): Promise<Opened>;
   /** What the A2A client takes as `fetch`. Rejects with a `RemoteFailure` for all that is no answer of A2A. */
   readonly fetch: typeof globalThis.fetch;
@@ -31,15 +35,15 @@ const maxAnswer = 32 * 1024 ** 2;
 const eventStream = 'text/event-stream';
 const maxExcuse = 64 * 1024;
 const closeGraceMs = 1_000;
+/** An answer lasts as long as the work does. What is read of it has bounds of its own. */
+const unbounded = { maxBytes: Number.POSITIVE_INFINITY, timeoutMs: Number.POSITIVE_INFINITY } as const;
 
 /** Sockets of our own: bounded, silent no longer than allowed, and closed on dispose. Redirects are not followed. */
-export function openConnection({ headers, timeoutMs, ...who }: ConnectionOptions): Connection {
-  const dispatcher = new Agent({
-    connections: maxConnections,
-    connect: { timeout: timeoutMs },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+export async function openConnection(options: ConnectionOptions): Promise<Connection> {
+  const { headers, timeoutMs, outbound, configured, ...who } = options;
+  const client = outbound.client({ configured, connectMs: timeoutMs, maxConnections });
+  // What loads now is no silence of the other side's.
+  await client.ready();
 
   async function open(url: string, init: RequestInit): Promise<Opened> {
     const { host } = new URL(url);
@@ -51,8 +55,8 @@ export function openConnection({ headers, timeoutMs, ...who }: ConnectionOptions
       watch.begin();
       const merged = { ...(init.headers as Record<string, string> | undefined), ...headers };
       const { method = 'GET', body = null } = init;
-      const sent = { method, body: body as string | null, headers: merged, redirect: 'manual' } as const;
-      response = await fetch(url, { ...sent, signal: watch.signal, dispatcher });
+      const sent = { method, body: body as string | null, headers: merged, signal: watch.signal };
+      response = await client.fetch(url, { ...sent, ...unbounded, maxRedirects: 0 });
     } catch (error) {
       watch.end();
       throw watch.reason ?? networkFailure(who, host, error, false);
@@ -88,11 +92,10 @@ export function openConnection({ headers, timeoutMs, ...who }: ConnectionOptions
 
   return {
     open,
+    configure: (url) => client.configure(url),
     fetch: async (input, init) => (await send(input, init)) as unknown as globalThis.Response,
     async [Symbol.asyncDispose]() {
-      if (dispatcher.destroyed) return;
-      await settledWithin(closeGraceMs, dispatcher.close());
-      await dispatcher.destroy();
+      await client.close(closeGraceMs);
     },
   };
 }

@@ -14,6 +14,8 @@ import { failure, type Who } from './failure.ts';
 export interface Endpoint {
   readonly client: Client;
   readonly host: string;
+  /** Where messages go. */
+  readonly url: string;
   readonly streams: boolean;
 }
 
@@ -58,7 +60,7 @@ export async function endpointOf(text: string, where: string, options: EndpointO
   const protocolVersion = chosen.protocolVersion.startsWith('1') ? '1.0' : '0.3';
   const supportedInterfaces = [{ ...chosen, url: target, protocolVersion }];
   const client = await factory.createFromAgentCard({ ...card, supportedInterfaces });
-  return { client, host, streams: card.capabilities?.streaming ?? false };
+  return { client, host, url: target, streams: card.capabilities?.streaming ?? false };
 }
 
 function cardOf(text: string, where: string, who: Who): AgentCard {

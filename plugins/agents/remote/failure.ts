@@ -6,7 +6,15 @@ import { errorCode, errorMessage, HectorError } from '../../../core/index.ts';
  * as long as `timeout` says. `status`: an answer of HTTP that says no. `protocol`: an answer that is none of A2A.
  * `too_large`: more than is taken. `failed`: the other agent says that it could not.
  */
-export type RemoteFailureKind = 'refused' | 'broken' | 'silent' | 'status' | 'protocol' | 'too_large' | 'failed';
+export type RemoteFailureKind =
+  | 'refused'
+  | 'broken'
+  | 'silent'
+  | 'status'
+  | 'protocol'
+  | 'forbidden'
+  | 'too_large'
+  | 'failed';
 
 const codes: Readonly<Record<RemoteFailureKind, string>> = {
   refused: 'remote_unreachable',
@@ -14,6 +22,7 @@ const codes: Readonly<Record<RemoteFailureKind, string>> = {
   silent: 'remote_timeout',
   status: 'remote_failed',
   protocol: 'remote_protocol',
+  forbidden: 'outbound_refused',
   too_large: 'remote_protocol',
   failed: 'remote_failed',
 };
@@ -76,6 +85,9 @@ const neverConnected = new Set([
 
 /** What the network did. undici says neither who nor where. `answering`: the answer had begun. */
 export function networkFailure(who: Who, host: string, error: unknown, answering: boolean): RemoteFailure {
+  if (errorCode(error) === 'outbound_refused') {
+    return failure(who, 'forbidden', errorMessage(error).replace(/^The /, 'the '), options(error));
+  }
   const { code, message } = innermost(error);
   const known = code === undefined ? undefined : phrases[code];
   const reason = known ?? (/^ERR_(SSL|TLS)/.test(code ?? '') ? `TLS failed: ${message}` : message);

@@ -1,5 +1,5 @@
 import type { FetchLike } from '@modelcontextprotocol/client';
-import { Agent, fetch, type RequestInit, Response } from 'undici';
+import type { Outbound, OutboundInit } from '../../../core/index.ts';
 import { maxMessageBytes } from './limits.ts';
 
 /** Connections of one server's own: bounded in number, and gone after dispose. */
@@ -9,20 +9,16 @@ export interface BoundedFetch extends AsyncDisposable {
 
 /** A stream for what the server says unasked, and one for each call under way. */
 const maxConnections = 64;
+const unbounded = { maxBytes: Number.POSITIVE_INFINITY, timeoutMs: Number.POSITIVE_INFINITY } as const;
 
 /**
- * `fetch` whose answers are never longer than a message may be; of an event stream, no event is. There are no deadlines but
+ * `fetch` for the server at a URL of the configuration, whose answers are never longer than a message may be; of an event stream, no event is. There are no deadlines but
  * the one to connect: the others are those of the calls.
  */
-export function boundedFetch(connectMs: number): BoundedFetch {
-  const agent = new Agent({
-    connections: maxConnections,
-    connect: { timeout: connectMs },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
-  const send = async (url: string | URL, init: unknown) => {
-    const response = await fetch(url, { ...(init as RequestInit), dispatcher: agent });
+export function boundedFetch(outbound: Outbound, url: URL, connectMs: number): BoundedFetch {
+  const client = outbound.client({ configured: [url], connectMs, maxConnections });
+  const send = async (to: string | URL, init: unknown) => {
+    const response = await client.fetch(to, { ...(init as OutboundInit), ...unbounded });
     if (!response.body) return response;
     const events = response.headers.get('content-type')?.includes('text/event-stream') ?? false;
     const { status, statusText, headers } = response;
@@ -30,7 +26,7 @@ export function boundedFetch(connectMs: number): BoundedFetch {
   };
   return {
     fetch: send as unknown as FetchLike,
-    [Symbol.asyncDispose]: () => agent.destroy(),
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
 

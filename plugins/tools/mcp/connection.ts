@@ -1,5 +1,5 @@
 import { Client, SSEClientTransport, SseError, type Transport } from '@modelcontextprotocol/client';
-import type { Logger } from '../../../core/index.ts';
+import type { Logger, Outbound } from '../../../core/index.ts';
 import { unlessAborted } from '../../../core/index.ts';
 import { type BoundedFetch, boundedFetch } from './bounded-fetch.ts';
 import { HttpTransport } from './http-transport.ts';
@@ -9,6 +9,7 @@ import { isAnswer, isClosed, statusOf, troubleOf } from './trouble.ts';
 
 export interface ConnectionEvents {
   readonly logger: Logger;
+  readonly outbound: Outbound;
   /** How long the server may take to say that it is there. */
   readonly pingMs: number;
   listChanged(): void;
@@ -49,7 +50,7 @@ export class Connection {
   }
 
   static #reach(target: HttpTarget, name: HttpTransportName, events: ConnectionEvents, signal: AbortSignal) {
-    const access = boundedFetch(events.pingMs);
+    const access = boundedFetch(events.outbound, target.url, events.pingMs);
     const transport =
       name === 'sse'
         ? new SSEClientTransport(target.url, { fetch: access.fetch, requestInit: { headers: target.headers } })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HectorError, type Logger, type ToolProgress, unlessAborted } from '../../../core/index.ts';
+import { HectorError, type Logger, type Outbound, type ToolProgress, unlessAborted } from '../../../core/index.ts';
 import { Connection, noDeadlineMs } from './connection.ts';
 import { deadline } from './deadline.ts';
 import { asItIs, type Listing, listTools } from './listing.ts';
@@ -13,6 +13,7 @@ export interface ServerOptions {
   /** How long a call may go without a word from the server. */
   readonly callMs: number;
   readonly logger: Logger;
+  readonly outbound: Outbound;
 }
 
 export interface ServerCall {
@@ -38,6 +39,7 @@ const maxNotes = 100;
 export class Server implements AsyncDisposable {
   readonly #options: ServerOptions;
   readonly #logger: Logger;
+  readonly #outbound: Outbound;
   readonly #stop = new AbortController();
   readonly #waiting = new Set<() => void>();
   readonly #noted = new Set<string>();
@@ -55,6 +57,7 @@ export class Server implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#logger = options.logger;
+    this.#outbound = options.outbound;
   }
 
   /** Whether its tools have ever been known. */
@@ -187,7 +190,12 @@ export class Server implements AsyncDisposable {
     const { target, connectMs } = this.#options;
     using limit = this.#limit();
     this.#stale = false;
-    const events = { logger: this.#logger, pingMs: connectMs, listChanged: () => this.#changed() };
+    const events = {
+      logger: this.#logger,
+      outbound: this.#outbound,
+      pingMs: connectMs,
+      listChanged: () => this.#changed(),
+    };
     const connection = await Connection.open(target, events, limit.signal);
     try {
       this.#take(await listTools(connection.client, noDeadlineMs, limit.signal));

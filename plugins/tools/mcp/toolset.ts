@@ -18,13 +18,13 @@ const shown = 5;
  * time, its calls fail, and it is looked for again and again. What can never work is one.
  */
 export async function mcpToolset(options: McpOptions, context: ToolsetContext): Promise<Toolset> {
-  const { name, logger } = context;
+  const { name, logger, outbound } = context;
   const owner = `tools.${name}`;
   const target = await targetOf(options, owner, context.folder);
   const connectMs = milliseconds(options.connect_timeout);
   if (connectMs === 0)
     throw new HectorError('mcp_misconfigured', `${owner}.connect_timeout: 0 leaves no time to connect.`);
-  const server = new Server({ name, target, connectMs, callMs: milliseconds(options.call_timeout), logger });
+  const server = new Server({ name, target, connectMs, callMs: milliseconds(options.call_timeout), logger, outbound });
 
   let tell = (message: string) => context.warn(message);
   const offer = offerOf(server, options, name, (message) => tell(message));

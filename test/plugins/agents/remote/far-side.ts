@@ -11,6 +11,7 @@ import {
   ServerCallContext,
 } from '@a2a-js/sdk/server';
 import type { Agent, AgentContext, AgentEvent } from '../../../../core/index.ts';
+import { createOutbound } from '../../../../core/net/outbound.ts';
 import plugin from '../../../../plugins/agents/remote/index.ts';
 import { agentContext, userText } from '../../../conformance/agent.ts';
 import { createInstance, extensionContext } from '../../../support/extension.ts';
@@ -21,8 +22,9 @@ export interface Near extends AsyncDisposable {
 }
 
 /** A `remote` agent, made as the core makes it. */
-export async function remoteAgent(options: object, folder?: string): Promise<Near> {
-  const host = extensionContext<'agent'>({ name: 'helper', ...(folder !== undefined && { folder }) });
+export async function remoteAgent(options: object, folder?: string, allow: readonly string[] = []): Promise<Near> {
+  const outbound = createOutbound({ allow });
+  const host = extensionContext<'agent'>({ name: 'helper', outbound, ...(folder !== undefined && { folder }) });
   const agent = await createInstance<'agent'>(plugin, options, host);
   return { agent, logged: host.logged, [Symbol.asyncDispose]: async () => agent[Symbol.asyncDispose]?.() };
 }

@@ -294,7 +294,7 @@ test('refused when sending: sent again, with the same id; sent once when it may 
   const gone = await far(() => {});
   await gone.close();
   await using cardSide = await far((_, response) => json(response, card(gone.url)));
-  await using near = await remoteAgent({ agent_card_url: `${cardSide.url}/card` });
+  await using near = await remoteAgent({ agent_card_url: `${cardSide.url}/card`, url: gone.url });
   const before = performance.now();
   assert.match(String((await ask(near.agent, 'go')).error), /connection refused/);
   assert.ok(performance.now() - before > 1_000, 'it was tried again, with pauses');

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { ToolProgress } from '../../../../core/index.ts';
 import { testToolset } from '../../../conformance/toolset.ts';
 import { until } from '../../../support/until.ts';
+import { redirect, webServer } from '../../../support/web-server.ts';
 import { legacyServer, silentServer, streamableServer } from './http-servers.ts';
 import { mcpToolset } from './mcp-toolset.ts';
 
@@ -104,6 +105,29 @@ test('a server that is down does not fail the build: its tools are there once it
   await until(async () => (await mcp.names()).includes('s_echo'), 20_000);
   assert.equal(mcp.toolset.incomplete, false);
   assert.equal(await mcp.call('s_echo', { text: 'up' }), 'up');
+});
+
+test('a server does not get to redirect to this machine or its networks', async () => {
+  await using inside = await webServer();
+  for (const to of [inside.url, 'http://169.254.169.254/', `http://[::ffff:127.0.0.1]:${inside.port}/`]) {
+    await using moved = await webServer(redirect(to, 307));
+    await using mcp = await mcpToolset({ url: moved.url, connect_timeout: '5s' });
+    assert.match(mcp.warnings.join(), /cannot be used now: .*address.*server\.outbound\.allow/, to);
+    assert.deepEqual(await mcp.names(), []);
+  }
+  assert.equal(inside.connections, 0);
+});
+
+test('a redirect to another origin that is allowed does not take the headers along, nor the session', async () => {
+  await using server = await streamableServer();
+  await using moved = await webServer(redirect(server.url, 307));
+  const options = { url: moved.url, headers: { Authorization: 'Bearer secret' } };
+  await using _mcp = await mcpToolset(options, ['127.0.0.1']);
+  assert.equal(moved.requests[0]?.headers.authorization, 'Bearer secret');
+  assert.ok(
+    server.seen.requests.length > 0 &&
+      server.seen.requests.every(({ authorization, session }) => authorization === undefined && session === undefined),
+  );
 });
 
 test('a server that goes away: calls fail with the reason, the list stays, and it is used again when it is back', async () => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { anonymous, silentLogger, type ToolContext, type ToolProgress, type Toolset } from '../../../../core/index.ts';
+import { createOutbound } from '../../../../core/net/outbound.ts';
 import mcp from '../../../../plugins/tools/mcp/index.ts';
 import { createInstance, extensionContext } from '../../../support/extension.ts';
 
@@ -21,8 +22,8 @@ export const serverFile = join(import.meta.dirname, 'stdio-server.mjs');
 export const stdio = (...args: string[]) => ({ command: process.execPath, args: [serverFile, ...args] });
 
 /** The toolset of a server "s", made as the core makes it. */
-export async function mcpToolset(options: object): Promise<McpToolset> {
-  const given = extensionContext<'toolset'>({ name: 's' });
+export async function mcpToolset(options: object, allow: readonly string[] = []): Promise<McpToolset> {
+  const given = extensionContext<'toolset'>({ name: 's', outbound: createOutbound({ allow }) });
   const toolset = (await createInstance<'toolset'>(mcp, options, given)) as Toolset;
   const tools = () => toolset.tools(new AbortController().signal);
   return {

@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { request } from 'undici';
-import { AddressGuard, type Resolve } from '../../../core/net/address-guard.ts';
-import { guardedAgent } from '../../../server/outbound/guarded-agent.ts';
-import { receiver } from '../push/receiver.ts';
+import { AddressGuard, nearKinds, type Resolve } from '../../../core/net/address-guard.ts';
+import { guardedAgent } from '../../../core/net/guarded-agent.ts';
+import { receiver } from '../../server/push/receiver.ts';
 
 const answering =
   (...answers: string[]): Resolve =>
   async () => [{ address: (answers.length > 1 ? answers.shift() : answers[0]) ?? '', family: 4 }];
 
 async function agentFor(allowPrivate: boolean, resolve?: Resolve) {
-  const guard = new AddressGuard({ allowPrivate, resolve });
-  const agent = await guardedAgent({ guard, connectMs: 2_000 });
+  const guard = new AddressGuard({ resolve, ...(allowPrivate && { kinds: nearKinds }) });
+  const agent = await guardedAgent({ guardOf: () => guard, connectMs: 2_000 });
   return { guard, agent, [Symbol.asyncDispose]: () => agent.destroy() };
 }
 
-const refused = { code: 'address_refused' };
+const refused = { code: 'outbound_refused' };
 
 test('a name that means another address when it is connected to is refused then', async () => {
   await using to = await receiver();
