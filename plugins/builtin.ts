@@ -23,6 +23,7 @@ import documentsDirectory from './tools/directory.ts';
 import toolsFunction from './tools/function.ts';
 import toolsMcp from './tools/mcp/index.ts';
 import toolsSearch from './tools/search.ts';
+import toolsWeb from './tools/web/index.ts';
 
 export { watchFiles } from '../providers/file-watch.ts';
 
@@ -48,6 +49,7 @@ export const builtins: readonly Plugin[] = [
   toolsFunction,
   toolsMcp,
   toolsSearch,
+  toolsWeb,
   documentsDirectory,
   agentLlm,
   agentRemote,

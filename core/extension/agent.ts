@@ -50,6 +50,8 @@ export interface AgentContext {
   readonly tools: readonly Tool[];
   /** Through how many agents of this Hector the work came here: 0 for the one that the caller asked. */
   readonly depth: number;
+  /** The same with the agents of other Hectors that it came through before. */
+  readonly hops: number;
   /** Absent where nothing would continue the run. */
   readonly checkpoint?: Checkpoint | undefined;
   /** Whether somebody reads along: without, an agent may produce its answer in one piece. */

@@ -16,6 +16,8 @@ export interface AgentContextOptions {
   readonly accepts: readonly string[];
   readonly extensions: ReadonlySet<string>;
   readonly history: readonly ChatMessage[] | undefined;
+  /** Through how many agents of other Hectors the message came. */
+  readonly hops?: number | undefined;
   readonly signal: AbortSignal;
   /** What log lines say of whose they are. */
   readonly names: Readonly<Record<string, string | number>>;
@@ -31,23 +33,24 @@ const noTools: readonly Tool[] = [];
 
 /** What the agent that was asked is given, and what those are given that work for it. */
 export function agentContext(options: AgentContextOptions): AgentContext {
-  const { agent, history, streaming, signal } = options;
+  const { agent, history, streaming, signal, hops = 0 } = options;
   const session = history ? broughtAlong(history) : options.sessions.of(agent);
   return contextOf(
     agent,
-    { session, tools: noTools, streaming, signal, depth: 0, checkpoint: options.checkpoint },
+    { session, tools: noTools, streaming, signal, depth: 0, hops, checkpoint: options.checkpoint },
     options,
   );
 }
 
 interface Place extends Required<Omit<Handover, 'checkpoint'>> {
   readonly depth: number;
+  readonly hops: number;
   readonly checkpoint: Checkpoint | undefined;
 }
 
 function contextOf(agent: string, place: Place, options: AgentContextOptions): AgentContext {
   const { task, principal, accepts, extensions, config } = options;
-  const { session, tools, streaming, signal, depth, checkpoint } = place;
+  const { session, tools, streaming, signal, depth, hops, checkpoint } = place;
   let logger: Logger | undefined;
   return {
     agent,
@@ -60,6 +63,7 @@ function contextOf(agent: string, place: Place, options: AgentContextOptions): A
     extensions,
     tools,
     depth,
+    hops,
     checkpoint,
     streaming,
     signal,
@@ -73,7 +77,7 @@ function contextOf(agent: string, place: Place, options: AgentContextOptions): A
     },
     forAgent(name, given = {}) {
       const most = config.server.limits.max_agent_depth;
-      if (depth >= most) {
+      if (hops >= most) {
         throw new HectorError(
           'too_deep',
           `The agent "${agent}" cannot hand work to "${name}": ${most} agents have handed it on already (server.limits.max_agent_depth).`,
@@ -86,7 +90,7 @@ function contextOf(agent: string, place: Place, options: AgentContextOptions): A
         signal,
         checkpoint: undefined,
       };
-      return contextOf(name, { ...inherited, ...given, depth: depth + 1 }, options);
+      return contextOf(name, { ...inherited, ...given, depth: depth + 1, hops: hops + 1 }, options);
     },
   };
 }

@@ -30,6 +30,7 @@ export interface ExecutionOptions {
   readonly extensions?: ReadonlySet<string> | undefined;
   /** The conversation, where the caller brings it along: then none is kept. */
   readonly history?: readonly ChatMessage[] | undefined;
+  readonly hops?: number | undefined;
   /** Tasks of the same caller and agent, by their ids. */
   tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
   /** What must be over before the task is written to the store: the writing of an earlier run. */

@@ -317,7 +317,18 @@ export class Execution {
   }
 
   #openStorage(): RunStorage {
-    const { principal, message, accepts = [], extensions, requestId, task, version, claimed, history } = this.#options;
+    const {
+      principal,
+      message,
+      accepts = [],
+      extensions,
+      requestId,
+      task,
+      version,
+      claimed,
+      history,
+      hops,
+    } = this.#options;
     const { subject, scopes, claims } = principal;
     return new RunStorage({
       id: this.id,
@@ -332,6 +343,7 @@ export class Execution {
         extensions: [...(extensions ?? [])],
         answers: claimed?.answers ?? task.history.length > 1,
         ...(requestId !== undefined && { requestId }),
+        ...(hops !== undefined && { hops }),
       },
       resumable: this.agent.agent.resumable === true,
       // A conversation that the caller brings along goes with its caller.
@@ -349,7 +361,7 @@ export class Execution {
   }
 
   #context() {
-    const { principal, streaming, task, accepts, extensions, history, tasksOf } = this.#options;
+    const { principal, streaming, task, accepts, extensions, history, hops, tasksOf } = this.#options;
     return agentContext({
       agent: this.agent.name,
       task,
@@ -358,6 +370,7 @@ export class Execution {
       accepts: accepts ?? [],
       extensions: extensions ?? new Set(),
       history,
+      hops,
       tasksOf,
       signal: this.#run.signal,
       names: this.#names,

@@ -17,7 +17,7 @@ import { Journals } from './journals.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { listTasks, type TaskListQuery } from './listing.ts';
 import { type RestingReader, readerOf, type TaskReader } from './reader.ts';
-import { busy, notCancelable, notFound } from './refusals.ts';
+import { busy, notCancelable, notFound, requireHops } from './refusals.ts';
 import type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 import { repeats, SentMessages } from './sent-messages.ts';
 import { graceMs, saveMs, taskSettings } from './settings.ts';
@@ -80,6 +80,7 @@ export class Executions {
   async send(request: SendRequest): Promise<TaskReader> {
     const { message, principal, agent, lease } = request;
     const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
+    requireHops(request);
     if (message.taskId) return this.#transitions.run(message.taskId, () => this.#continue(caller, request));
 
     for (let taskId = this.#sent.taskOf(caller, message); taskId !== undefined; ) {
@@ -167,7 +168,7 @@ export class Executions {
   }
 
   #open(request: SendRequest, message: Message, task: Task, continuation: Continuation): Execution {
-    const { lease, agent, principal, requestId, accepts, extensions, history, detached } = request;
+    const { lease, agent, principal, requestId, accepts, extensions, history, hops, detached } = request;
     const { generation } = lease;
     const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
     if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
@@ -191,6 +192,7 @@ export class Executions {
       accepts,
       extensions,
       history,
+      hops,
       tasksOf: async (ids) => (await Promise.all(ids.map((id) => this.get(caller, id)))).filter((each) => !!each),
       ...continuation,
       detached: detached || continuation.claimed !== undefined,

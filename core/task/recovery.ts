@@ -121,6 +121,7 @@ export class Recovery implements AsyncDisposable {
           requestId: request.requestId,
           accepts: request.accepts,
           extensions: new Set(request.extensions),
+          hops: request.hops,
         },
         run.task,
         { run: request.run, saved: savedRun(run.checkpoint), answers: request.answers },

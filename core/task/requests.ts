@@ -31,6 +31,8 @@ export interface SendRequest {
   readonly extensions?: ReadonlySet<string>;
   /** The conversation so far, from a caller who keeps it himself: then it is this, and nothing is added to it. */
   readonly history?: readonly ChatMessage[];
+  /** Through how many agents of other Hectors the message came. Over `server.limits.max_agent_depth` it is refused. */
+  readonly hops?: number | undefined;
 }
 
 /** A run that has begun, of a new task or of one that waited for its caller; or the end of one that was cancelled instead. */

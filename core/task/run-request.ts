@@ -10,6 +10,7 @@ export interface RunRequest {
   readonly accepts: readonly string[];
   readonly extensions: readonly string[];
   readonly requestId?: string;
+  readonly hops?: number;
   /** The message is the answer that a task had waited for. */
   readonly answers: boolean;
   /** Whether checkpoints were written: without, nobody knows what the run had done. */

@@ -50,6 +50,8 @@ export interface CallOptions {
   readonly version: ProtocolVersion;
   /** URIs of the protocol extensions that the caller asks for and the agent knows. */
   readonly extensions: ReadonlySet<string>;
+  /** Through how many agents the request came. */
+  readonly hops: number;
   /** Aborts when the caller of a stream has gone. That ends its reading, never the task. Asked for by streams only. */
   readonly gone: () => AbortSignal;
   readonly card: () => Promise<AgentCard>;
@@ -179,7 +181,7 @@ export class Call implements A2ARequestHandler {
     streaming: boolean,
   ): Promise<TaskReader> {
     if (!sent) throw invalidParams('message', 'is missing');
-    const { tasks, agent, state, extensions } = this.#options;
+    const { tasks, agent, state, extensions, hops } = this.#options;
     const { input_modes, output_modes } = agent.config;
     const message = messageFromSdk(sent);
     message.parts.forEach((part, at) => {
@@ -190,8 +192,8 @@ export class Call implements A2ARequestHandler {
     if (accepts.length > 0 && !shareMediaType(accepts, output_modes)) throw unacceptableOutput(accepts, output_modes);
     const { lease, principal, requestId } = state;
     const detached = !streaming && configuration?.returnImmediately === true;
-    const send = () =>
-      tasks.send({ lease, agent, message, principal, streaming, requestId, accepts, extensions, detached });
+    const request = { lease, agent, message, principal, streaming, requestId, accepts, extensions, hops, detached };
+    const send = () => tasks.send(request);
     const webhook = configuration?.taskPushNotificationConfig;
     return webhook ? this.#webhooks.sendWith(webhook, message, send) : send();
   }

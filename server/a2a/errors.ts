@@ -43,6 +43,7 @@ export function protocolError(error: unknown): Error | undefined {
     case 'task_terminal':
     case 'task_busy':
     case 'push_limit':
+    case 'too_deep':
       return new UnsupportedOperationError(message);
     case 'context_mismatch':
       return invalidParams('message.contextId', `does not fit the task: ${message}`);

@@ -4,6 +4,7 @@ import { abortedWhenGone, type Context } from '../request.ts';
 import { Call, type TaskEngine } from './call.ts';
 import { agentCard } from './card.ts';
 import type { Cards } from './cards.ts';
+import { hopsIn } from './hops.ts';
 import { activateExtensions } from './protocol-extensions.ts';
 import type { PushConfigs } from './push-configs.ts';
 import type { ProtocolVersion } from './version.ts';
@@ -30,6 +31,7 @@ export function callOf(ctx: Context, services: A2aServices, agent: ServedAgent, 
     state,
     version,
     push,
+    hops: hopsIn(ctx.req.headers),
     extensions: activateExtensions(ctx, agent, version),
     gone: () => abortedWhenGone(ctx),
     card: async () => AgentCard.fromJSON(agentCard(agent, cards.options(generation, state.origin))),

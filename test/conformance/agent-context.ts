@@ -26,6 +26,7 @@ export function agentContext(given: Partial<AgentContext> = {}): AgentContext {
     extensions: new Set(),
     tools: [],
     depth: 0,
+    hops: 0,
     streaming: true,
     logger: silentLogger,
     signal: new AbortController().signal,
@@ -39,6 +40,7 @@ export function agentContext(given: Partial<AgentContext> = {}): AgentContext {
         ...handover,
         agent,
         depth: context.depth + 1,
+        hops: context.hops + 1,
       }),
     ...given,
   };

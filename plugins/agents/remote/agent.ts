@@ -66,6 +66,7 @@ export async function createRemoteAgent(
 
   async function begin(message: Message, context: AgentContext) {
     const { session, task, extensions, signal } = context;
+    const hops = context.hops + 1;
     signal.throwIfAborted();
     const history = await unlessAborted(session.history(), signal);
     const recalled = recall(history, party, task.id);
@@ -77,7 +78,7 @@ export async function createRemoteAgent(
       contextId: recalled.contextId,
       taskId: recalled.waiting?.taskId,
     });
-    const exchange = new Exchange({ name, endpoint, request, taskId: recalled.waiting?.taskId, extensions });
+    const exchange = new Exchange({ name, endpoint, request, taskId: recalled.waiting?.taskId, extensions, hops });
     const answer = new RemoteAnswer(messageId, recalled.waiting?.seen);
     return { endpoint, recalled, exchange, answer };
   }
@@ -95,7 +96,9 @@ export async function createRemoteAgent(
       contextId,
       taskId,
     });
-    await new Exchange({ name, endpoint, request, taskId, extensions: new Set() }).leave(Promise.resolve());
+    await new Exchange({ name, endpoint, request, taskId, extensions: new Set(), hops: context.hops + 1 }).leave(
+      Promise.resolve(),
+    );
   }
 
   async function* run(message: Message, context: AgentContext): AsyncGenerator<AgentEvent> {

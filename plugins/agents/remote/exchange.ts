@@ -12,6 +12,8 @@ export interface ExchangeOptions extends Who {
   /** The task at the other side that the message continues. */
   readonly taskId: string | undefined;
   readonly extensions: ReadonlySet<string>;
+  /** Through how many agents the message has come, this one included. */
+  readonly hops: number;
 }
 
 /** Before another try of what did not reach the other side. */
@@ -211,9 +213,10 @@ export class Exchange {
   }
 
   #with(signal: AbortSignal): RequestOptions {
-    const { extensions } = this.#options;
-    if (extensions.size === 0) return { signal };
-    return { signal, serviceParameters: { 'A2A-Extensions': [...extensions].join(',') } };
+    const { extensions, hops } = this.#options;
+    const asked = extensions.size > 0 && { 'A2A-Extensions': [...extensions].join(',') };
+    // Another Hector refuses what has come too far, so that agents in a circle come to an end.
+    return { signal, serviceParameters: { 'X-Hector-Agent-Depth': String(hops), ...asked } };
   }
 
   #failure(kind: RemoteFailure['kind'], what: string): RemoteFailure {

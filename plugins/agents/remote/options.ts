@@ -64,4 +64,5 @@ const reserved = new Set([
   'a2a-version',
   'a2a-extensions',
   'x-a2a-extensions',
+  'x-hector-agent-depth',
 ]);
