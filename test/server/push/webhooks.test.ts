@@ -122,6 +122,8 @@ test('addresses that may not be reached are refused with the setting that says s
   ]) {
     await assert.rejects(create(url), { code: 'push_url_refused', message: /server\.push\.allow_private/ }, url);
   }
+  // What the server's names mean inside is nobody's business.
+  await assert.rejects(create('https://inside.test/'), ({ message }: Error) => !message.includes('10.1.2.3'));
   const refused = { code: 'push_url_refused' };
   for (const url of ['ftp://example.test/', 'file:///etc/passwd', 'nonsense', '', 'http://u:p@example.test/']) {
     await assert.rejects(create(url), refused, url);
