@@ -5,6 +5,7 @@ import type { Generation } from '../core/runtime/generation.ts';
 import { isClientGone } from './client-left.ts';
 import { HttpError } from './http-error.ts';
 import { authenticate } from './middleware/authenticate.ts';
+import { capacity } from './middleware/capacity.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { type Lender, lease } from './middleware/lease.ts';
@@ -56,6 +57,7 @@ export function pipeline({
   app.use(lease(runtime));
   app.use(origin());
   app.use(authenticate());
+  app.use(capacity());
   for (const each of ownRoutes) app.use(each);
   for (const each of routes) app.use(each.routes() as Middleware<RequestState>);
   app.use(unanswered);

@@ -12,4 +12,6 @@ export interface RequestState {
   principal: Principal;
   /** What the caller typed to come here, `https://agents.example.com`: public_url, a trusted proxy's word, or Host. */
   origin: string;
+  /** Takes a place among the open streams, until the response closes. Throws where there is none. */
+  takeStream?: () => void;
 }

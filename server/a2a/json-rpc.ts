@@ -3,6 +3,7 @@ import { A2A_ERROR_CODE } from '@a2a-js/sdk/errors';
 import { ServerCallContext } from '@a2a-js/sdk/server';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { readBody } from '../body.ts';
+import { requireStream } from '../middleware/capacity.ts';
 import { type Context, limitsOf, requireJson } from '../request.ts';
 import type { Call } from './call.ts';
 import { checkParams, EnvelopeError, findMethod, type RequestId, readEnvelope } from './envelope.ts';
@@ -32,8 +33,10 @@ export async function answerJsonRpc(ctx: Context, services: A2aServices, agent: 
   const call = callOf(ctx, services, agent, version);
   const answer = await wire.transport(call).handle(fields, new ServerCallContext({ requestedVersion: version }));
   if (call.refusal) throw call.refusal;
-  if (Symbol.asyncIterator in answer) await respondWithEvents(ctx, { answers: answer, wire, id, call });
-  else respond(ctx, statusOf(call, answer), answer);
+  if (Symbol.asyncIterator in answer) {
+    requireStream(ctx);
+    await respondWithEvents(ctx, { answers: answer, wire, id, call });
+  } else respond(ctx, statusOf(call, answer), answer);
 }
 
 interface Request {

@@ -4,6 +4,7 @@ import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { requireUse } from '../authorization.ts';
 import { parseJson, readBody } from '../body.ts';
 import { HttpError } from '../http-error.ts';
+import { requireStream } from '../middleware/capacity.ts';
 import { type Context, limitsOf, maxDepth, requireJson } from '../request.ts';
 import type { Call } from './call.ts';
 import { isProtocolError } from './errors.ts';
@@ -101,6 +102,7 @@ async function readJson(ctx: Context, input: 'body' | 'maybe body'): Promise<Rec
 }
 
 function respondWithEvents(ctx: Context, call: Call, operation: Streaming, params: Fields): Promise<void> {
+  requireStream(ctx);
   return answerWithEvents(ctx, {
     call,
     events: operation.events(call, params),

@@ -4,6 +4,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import type { ParameterizedContext } from 'koa';
 import { milliseconds } from '../../core/config/language/common.ts';
 import { requireUse } from '../authorization.ts';
+import { requireStream } from '../middleware/capacity.ts';
 import { onResponseClose } from '../response-close.ts';
 import type { RequestState } from '../state.ts';
 import { version } from '../version.ts';
@@ -43,7 +44,10 @@ export async function answerMcp(ctx: Context, body: JsonObject, tasks: ToolTasks
   const problemOfRequest = problemOf(mcp.specTypeSchemas, body);
   if (problemOfRequest !== undefined) return refuse(ctx, 'invalidParams', problemOfRequest, body);
   const method = body['method'];
-  if (method === 'tools/call') requireUsable(state, body);
+  if (method === 'tools/call') {
+    requireUsable(state, body);
+    requireStream(ctx);
+  }
   if (method === 'initialize') ctx.set('Mcp-Session-Id', randomUUID());
   if (method === 'notifications/cancelled') cancel(ctx, body, calls);
 

@@ -44,7 +44,7 @@ function typeOf(status: number): string {
     case 403:
       return 'permission_error';
     case 429:
-      return 'rate_limit_error';
+      return 'rate_limit_exceeded';
     default:
       return 'invalid_request_error';
   }

@@ -10,6 +10,7 @@ import { refusedMediaType } from '../a2a/media-type.ts';
 import { sendJson } from '../a2a/reply.ts';
 import { EventStream } from '../a2a/sse.ts';
 import type { HttpError } from '../http-error.ts';
+import { requireStream } from '../middleware/capacity.ts';
 import { abortedWhenGone } from '../request.ts';
 import type { RequestState } from '../state.ts';
 import { AnswerText } from './answer-text.ts';
@@ -27,6 +28,7 @@ export type ChatTasks = Pick<Executions, 'send' | 'cancel'>;
 export async function answerChat(ctx: Context, tasks: ChatTasks, agent: ServedAgent, request: ChatRequest) {
   const { lease, principal, requestId, logger } = ctx.state;
   requireAccepted(agent, request);
+  if (request.stream) requireStream(ctx);
   // Outlasts the response, for the cancelling. Called as what the in-flight metric counts as a request to the agent.
   using own = lease.extend(`POST /agents/${encodeURIComponent(agent.name)}`);
   const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease: own };
