@@ -17,6 +17,7 @@ export * from './errors.ts';
 export type * from './extension/agent.ts';
 export * from './extension/auth-scheme.ts';
 export type * from './extension/config-provider.ts';
+export type * from './extension/counter-store.ts';
 export type * from './extension/document-store.ts';
 export type * from './extension/llm-provider.ts';
 export type * from './extension/points.ts';

@@ -13,6 +13,7 @@ import { type HttpObserver, observe } from './middleware/observe.ts';
 import { origin } from './middleware/origin.ts';
 import { securityHeaders } from './middleware/security-headers.ts';
 import type { Operations } from './operations.ts';
+import { rateLimiting } from './rate-limiting/middleware.ts';
 import type { RequestState } from './state.ts';
 
 /** What a router is to an application. */
@@ -58,6 +59,7 @@ export function pipeline({
   app.use(origin());
   app.use(authenticate());
   app.use(capacity());
+  app.use(rateLimiting());
   for (const each of ownRoutes) app.use(each);
   for (const each of routes) app.use(each.routes() as Middleware<RequestState>);
   app.use(unanswered);

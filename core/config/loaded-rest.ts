@@ -13,7 +13,7 @@ import { normalize } from './normalize.ts';
 import { applyOverrides, type Override } from './overrides.ts';
 import type { Language } from './plugins.ts';
 import type { NameUse } from './references.ts';
-import { checkStorage } from './references.ts';
+import { checkRateLimiting, checkStorage } from './references.ts';
 import { resolveReferences } from './resolve-references.ts';
 import type { StoredSecrets } from './stored-secrets.ts';
 import type { ConfigMap, ConfigTree } from './tree.ts';
@@ -68,6 +68,7 @@ export async function loadRest(tree: ConfigTree, options: RestOptions): Promise<
   const { uses, files: named } = inspect(tree, compiled.rest, { findings, secrets, folderOf });
   const optionFiles = await hashFiles(named, files, hashes);
   checkStorage(tree, findings);
+  checkRateLimiting(tree, findings);
   checkCheckpoint(tree, findings);
   deepFreeze(tree.root);
   return { ...loaded, hash: hashOf([tree.root, optionFiles]), uses, optionFiles };

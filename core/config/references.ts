@@ -107,3 +107,27 @@ export function checkStorage(tree: ConfigTree, findings: Findings): void {
     }
   }
 }
+
+/** `rate_limiting` with `backend: sql`: a database of its own, or the one that keeps what is stored; `sql_database` counts nowhere else. */
+export function checkRateLimiting(tree: ConfigTree, findings: Findings): void {
+  const databases = isMap(tree.root['databases']) ? tree.root['databases'] : {};
+  const section = tree.root['rate_limiting'];
+  const name = get(section, 'sql_database');
+  if (typeof name === 'string') {
+    const path = ['rate_limiting', 'sql_database'];
+    if (get(section, 'backend') !== 'sql')
+      findings.error(path, 'reference', 'has no effect with backend: memory. Write backend: sql, or remove the key');
+    else if (!Object.hasOwn(databases, name))
+      unknownName(path, 'database', name, Object.keys(databases), tree, findings);
+    return;
+  }
+  if (get(section, 'enabled') !== true || get(section, 'backend') !== 'sql') return;
+  const kept = ['tasks', 'sessions'].map((part) => get(valueAt(tree.root, ['storage', part]), 'database'));
+  if (kept.some((database) => typeof database === 'string')) return;
+  const names = listed('defined', Object.keys(databases));
+  findings.error(
+    ['rate_limiting', 'backend'],
+    'reference',
+    `"sql" needs "sql_database:", an entry of databases ${names}, since tasks and conversations are kept in memory`,
+  );
+}

@@ -1,5 +1,6 @@
 import type { Task, TaskState } from '../a2a.ts';
 import type { ChatMessage } from '../message.ts';
+import type { CounterStore } from './counter-store.ts';
 import type { RunStore } from './run-store.ts';
 
 /** A task as it is kept: what A2A shows of it, and whose it is. */
@@ -128,6 +129,8 @@ export interface StorageBackend extends Partial<AsyncDisposable> {
   readonly sessions: SessionStore;
   /** Absent: a task at work is known to the process that runs it only, and ends with that. */
   readonly runs?: RunStore;
+  /** Absent: nothing can be counted together with other processes. */
+  readonly counters?: CounterStore;
   /** Throws if the backend cannot be reached; the readiness check calls it. */
   ping(signal: AbortSignal): Promise<void>;
   /** Absent where there is no schema. */

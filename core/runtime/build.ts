@@ -1,6 +1,7 @@
 import type { ConfigIssue } from '../config/issue.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import type { AuthScheme } from '../extension/auth-scheme.ts';
+import type { CounterStore } from '../extension/counter-store.ts';
 import type { StorageBackend } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
 import { observeStorage } from '../telemetry/observed-storage.ts';
@@ -106,12 +107,13 @@ async function build(
   const { config, hash, source, revision, secrets } = construction.snapshot;
   const { outboundKey } = construction;
   const reaching = before?.outboundKey === outboundKey ? before : undefined;
-  const [llms, stores, authSchemes, tasks, sessions] = await Promise.all([
+  const [llms, stores, authSchemes, tasks, sessions, counters] = await Promise.all([
     buildLlms(construction, before?.llms),
     buildStores(construction, reaching?.stores),
     buildAuthSchemes(construction),
     buildStorage(construction, 'tasks'),
     buildStorage(construction, 'sessions'),
+    buildCounters(construction),
   ]);
   const toolsets = new Toolsets(construction);
   const made = { outboundKey, llms, stores, toolsets: toolsets.keys() };
@@ -136,6 +138,7 @@ async function build(
       authSchemes,
       tasks: tasks.value,
       sessions: sessions.value,
+      counters,
     },
     parts: { ...made, agents },
   };
@@ -211,23 +214,9 @@ async function buildStorage(
   migrate = true,
 ): Promise<Instance<'storage'> | undefined> {
   const { snapshot, report, instances } = construction;
-  const { storage, databases } = snapshot.config;
+  const { storage } = snapshot.config;
   const name = storage[what].database;
-  const database = name === undefined ? undefined : databases[name];
-  const driver = database && snapshot.registry.find('storage', database.driver);
-  if (name !== undefined && database && driver) {
-    const path = ['databases', name];
-    return report.attempt(path, () =>
-      instances.take({
-        registered: driver,
-        place: `databases.${name}`,
-        options: database,
-        madeFrom: construction.files(['databases'], name),
-        context: () => ({ ...construction.context(name, path), ...(!migrate && { migrate }) }),
-        wrap: (backend) => observeStorage(database.driver, backend, construction.telemetry),
-      }),
-    );
-  }
+  if (name !== undefined && driverOf(snapshot, name)) return await buildDatabase(construction, name, migrate);
   const path = ['storage', 'inmemory'];
   const inmemory = snapshot.registry.find('storage', 'inmemory');
   if (!inmemory) {
@@ -242,4 +231,51 @@ async function buildStorage(
       context: () => construction.context('inmemory', path),
     }),
   );
+}
+
+function driverOf({ registry, config }: Snapshot, name: string) {
+  const database = config.databases[name];
+  return database && registry.find('storage', database.driver);
+}
+
+/** One for all that name it. `undefined`: it could not be made, or no plugin provides its driver. */
+async function buildDatabase(
+  construction: Construction,
+  name: string,
+  migrate = true,
+): Promise<Instance<'storage'> | undefined> {
+  const { snapshot, report, instances } = construction;
+  const driver = driverOf(snapshot, name);
+  if (!driver) return undefined;
+  const path = ['databases', name];
+  return report.attempt(path, () =>
+    instances.take({
+      registered: driver,
+      place: `databases.${name}`,
+      options: snapshot.config.databases[name] as object,
+      madeFrom: construction.files(['databases'], name),
+      context: () => ({ ...construction.context(name, path), ...(!migrate && { migrate }) }),
+      wrap: (backend) => observeStorage(driver.extension.name, backend, construction.telemetry),
+    }),
+  );
+}
+
+/** Where `rate_limiting` counts with `backend: sql`: in its database, or the one that keeps the tasks. */
+async function buildCounters(construction: Construction): Promise<CounterStore | undefined> {
+  const { snapshot, report } = construction;
+  const { rate_limiting: rules, storage } = snapshot.config;
+  if (!rules?.enabled || rules.backend !== 'sql') return undefined;
+  const name = rules.sql_database ?? storage.tasks.database ?? storage.sessions.database;
+  if (name === undefined) return undefined;
+  const database = await buildDatabase(construction, name);
+  const counters = database?.value.counters;
+  const driver = snapshot.config.databases[name]?.driver;
+  if (!counters && (database || !driverOf(snapshot, name))) {
+    const path = ['rate_limiting', rules.sql_database === undefined ? 'backend' : 'sql_database'];
+    report.issue(
+      path,
+      `the database "${name}" has the driver ${driver}, which does not count. Name one whose driver is postgres or sqlite`,
+    );
+  }
+  return counters;
 }

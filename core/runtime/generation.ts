@@ -4,6 +4,7 @@ import type { Secrets } from '../config/secrets.ts';
 import { HectorError } from '../errors.ts';
 import type { Agent } from '../extension/agent.ts';
 import type { AuthScheme } from '../extension/auth-scheme.ts';
+import type { CounterStore } from '../extension/counter-store.ts';
 import type { StorageBackend } from '../extension/storage-backend.ts';
 import type { Scope } from './scope.ts';
 
@@ -27,6 +28,8 @@ export interface GenerationContents {
   readonly authSchemes: ReadonlyMap<string, AuthScheme>;
   readonly tasks: StorageBackend;
   readonly sessions: StorageBackend;
+  /** Where rate_limiting counts, if it does so in a database. */
+  readonly counters?: CounterStore | undefined;
 }
 
 /** A promise that the generation stays usable until `release` is called. A second release does nothing. */

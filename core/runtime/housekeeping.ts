@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { milliseconds } from '../config/language/common.ts';
 import { errorMessage } from '../errors.ts';
+import type { CounterStore } from '../extension/counter-store.ts';
 import type { PruneLimits, StorageBackend } from '../extension/storage-backend.ts';
 import type { Logger } from '../logger.ts';
 import { within } from '../waiting.ts';
@@ -28,13 +29,15 @@ interface Retention {
   readonly tasksMs: number;
   readonly sessions: StorageBackend;
   readonly sessionsMs: number;
+  /** What is counted is of no use when its window is over. */
+  readonly counters: CounterStore | undefined;
 }
 
-/** One round of one backend. */
+/** What one round does in one place. */
 interface Chore {
-  readonly backend: StorageBackend;
   readonly what: string;
-  readonly limits: PruneLimits;
+  /** How many went, of each kind. */
+  run(signal: AbortSignal): Promise<Readonly<Record<string, number>>>;
 }
 
 const firstMs = 1_000;
@@ -42,6 +45,8 @@ const firstMs = 1_000;
 const spreadMs = 30_000;
 const shortestMs = 10_000;
 const longestMs = 3_600_000;
+/** The clocks of those that share a database may be apart. */
+const countersMs = 600_000;
 /** After a failure. */
 const againMs = 60_000;
 /** How long a round may take to end after it was told to. */
@@ -55,7 +60,7 @@ const machine: Clock = {
 
 /**
  * Removes, round after round, what is older than `storage.tasks.retention` and `storage.sessions.retention` of the
- * generation that serves. Where several processes share a database each does so, and finds less to do.
+ * generation that serves, and what was counted in windows that are over. Where several processes share a database each does so, and finds less to do.
  *
  * A round holds a lease, and hands it on with the swap: no replaced generation waits for a round, unless what the round
  * does has been overtaken; then it is told to end.
@@ -141,11 +146,11 @@ export class Housekeeping implements AsyncDisposable {
   }
 
   /** Whether it was done. A reason why not is told once, however often it comes. */
-  async #do({ backend, what, limits }: Chore, signal: AbortSignal): Promise<boolean> {
-    if (!backend.prune) return true;
+  async #do({ what, run }: Chore, signal: AbortSignal): Promise<boolean> {
     try {
-      const { tasks, sessions } = await backend.prune(limits, signal);
-      if (tasks + sessions > 0) this.#logger.info({ tasks, sessions }, 'removed what was kept for long enough');
+      const removed = await run(signal);
+      if (Object.values(removed).some((count) => count > 0))
+        this.#logger.info(removed, 'removed what was kept for long enough');
       if (this.#failures.delete(what)) this.#logger.info({ of: what }, 'what is old is removed again');
       return true;
     } catch (error) {
@@ -161,37 +166,46 @@ export class Housekeeping implements AsyncDisposable {
 
 const holder = 'removing what is old from the storage';
 
-function retentionOf({ config, tasks, sessions }: GenerationContents): Retention {
+function retentionOf({ config, tasks, sessions, counters }: GenerationContents): Retention {
   const { storage } = config;
   return {
     tasks,
     tasksMs: milliseconds(storage.tasks.retention),
     sessions,
     sessionsMs: milliseconds(storage.sessions.retention),
+    counters,
   };
 }
 
-function isSame(a: Retention, b: Retention): boolean {
-  return a.tasks === b.tasks && a.tasksMs === b.tasksMs && a.sessions === b.sessions && a.sessionsMs === b.sessionsMs;
+function isSame(one: Retention, other: Retention): boolean {
+  return (Object.keys(one) as (keyof Retention)[]).every((key) => one[key] === other[key]);
 }
 
 /** Between two rounds; `undefined` where there is nothing to do. */
-function periodOf({ tasks, tasksMs, sessions, sessionsMs }: Retention): number | undefined {
+function periodOf({ tasks, tasksMs, sessions, sessionsMs, counters }: Retention): number | undefined {
   const kept = [...(tasks.prune ? [tasksMs] : []), ...(sessions.prune ? [sessionsMs] : [])].filter((ms) => ms > 0);
-  if (kept.length === 0) return undefined;
+  if (kept.length === 0) return counters && longestMs;
   return Math.max(shortestMs, Math.min(Math.min(...kept) / 10, longestMs));
 }
 
-function choresOf({ tasks, tasksMs, sessions, sessionsMs }: Retention, now: number): readonly Chore[] {
+function choresOf(retention: Retention, now: number): readonly Chore[] {
+  const { tasks, tasksMs, sessions, sessionsMs, counters } = retention;
   const before = (ms: number) => new Date(Math.max(0, now - ms)).toISOString();
   const ofTasks = tasksMs > 0 && { tasksBefore: before(tasksMs) };
   const ofSessions = sessionsMs > 0 && { sessionsBefore: before(sessionsMs) };
-  if (tasks === sessions)
-    return ofTasks || ofSessions
-      ? [{ backend: tasks, what: 'storage.tasks, storage.sessions', limits: { ...ofTasks, ...ofSessions } }]
-      : [];
+  const pruning = (what: string, backend: StorageBackend, limits: PruneLimits | false): readonly Chore[] =>
+    limits && backend.prune ? [{ what, run: async (signal) => ({ ...(await backend.prune?.(limits, signal)) }) }] : [];
   return [
-    ...(ofTasks ? [{ backend: tasks, what: 'storage.tasks', limits: ofTasks }] : []),
-    ...(ofSessions ? [{ backend: sessions, what: 'storage.sessions', limits: ofSessions }] : []),
+    ...(tasks === sessions
+      ? pruning('storage.tasks, storage.sessions', tasks, (ofTasks || ofSessions) && { ...ofTasks, ...ofSessions })
+      : [...pruning('storage.tasks', tasks, ofTasks), ...pruning('storage.sessions', sessions, ofSessions)]),
+    ...(counters
+      ? [
+          {
+            what: 'rate_limiting',
+            run: async (signal: AbortSignal) => ({ counters: await counters.prune(now - countersMs, signal) }),
+          },
+        ]
+      : []),
   ];
 }

@@ -26,6 +26,8 @@ export interface AgentRunOptions {
   readonly secrets: Secrets;
   readonly logger: Logger;
   readonly names: Readonly<Record<string, string | number>>;
+  /** What one call of a model has cost. */
+  onUsage(usage: Usage): void;
   /** The agent did not end when it was told to, and is no longer listened to. */
   onAbandoned(): void;
 }
@@ -131,6 +133,7 @@ export class AgentRun {
         }
         case 'usage':
           this.#usage = sumOf(this.#usage, event.usage);
+          this.#options.onUsage(event.usage);
           return;
         case 'input_required':
           this.#decide({ state: 'TASK_STATE_INPUT_REQUIRED', parts: event.parts });

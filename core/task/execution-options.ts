@@ -7,6 +7,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { SavedRun } from './checkpoints.ts';
 import type { Execution } from './execution.ts';
 import type { Journal } from './journal.ts';
+import type { Meter } from './requests.ts';
 
 export interface ClaimedStart {
   readonly run: string;
@@ -31,6 +32,8 @@ export interface ExecutionOptions {
   /** The conversation, where the caller brings it along: then none is kept. */
   readonly history?: readonly ChatMessage[] | undefined;
   readonly hops?: number | undefined;
+  /** Told what the run costs. */
+  readonly meter?: Pick<Meter, 'spent'> | undefined;
   /** Tasks of the same caller and agent, by their ids. */
   tasksOf(ids: readonly string[]): Promise<readonly Task[]>;
   /** What must be over before the task is written to the store: the writing of an earlier run. */

@@ -83,18 +83,24 @@ export class Executions {
     requireHops(request);
     if (message.taskId) return this.#transitions.run(message.taskId, () => this.#continue(caller, request));
 
-    for (let taskId = this.#sent.taskOf(caller, message); taskId !== undefined; ) {
-      const task = await this.get(caller, taskId);
-      const reader = task && repeats(message, task) && (await this.#reader(caller, taskId, request.streaming));
-      if (reader) return reader;
-      // The store has forgotten the task, or it is not this message's; meanwhile the same message may have made another.
-      const made = this.#sent.taskOf(caller, message);
-      if (made === taskId) break;
-      taskId = made;
+    const contextId = message.contextId || randomUUID();
+    let { meter } = request;
+    for (let other: string | undefined; ; ) {
+      // Whatever was waited for, meanwhile the same message may have made a task.
+      const taskId = this.#sent.taskOf(caller, message);
+      if (taskId !== other && taskId !== undefined) {
+        const task = await this.get(caller, taskId);
+        const reader = task && repeats(message, task) && (await this.#reader(caller, taskId, request.streaming));
+        if (reader) return reader;
+        // The store has forgotten the task, or it is not this message's.
+        other = taskId;
+      } else if (meter) {
+        await meter.admit(contextId);
+        meter = undefined;
+      } else break;
     }
 
     const taskId = randomUUID();
-    const contextId = message.contextId || randomUUID();
     const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
     const complete: Message = { ...message, taskId, contextId };
     const task: Task = { id: taskId, contextId, status, artifacts: [], history: [complete] };
@@ -133,6 +139,7 @@ export class Executions {
       );
     }
 
+    await request.meter?.admit(task.contextId);
     const complete: Message = { ...message, contextId: task.contextId };
     const status = { state: 'TASK_STATE_SUBMITTED', timestamp: new Date().toISOString() } as const;
     const execution = this.#open(request, complete, withStatus(task, status, complete), {
@@ -168,7 +175,7 @@ export class Executions {
   }
 
   #open(request: SendRequest, message: Message, task: Task, continuation: Continuation): Execution {
-    const { lease, agent, principal, requestId, accepts, extensions, history, hops, detached } = request;
+    const { lease, agent, principal, requestId, accepts, extensions, history, hops, detached, meter } = request;
     const { generation } = lease;
     const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease };
     if (this.#closed) throw new HectorError('closed', 'Hector is shutting down and takes no more messages.');
@@ -193,6 +200,7 @@ export class Executions {
       extensions,
       history,
       hops,
+      meter,
       tasksOf: async (ids) => (await Promise.all(ids.map((id) => this.get(caller, id)))).filter((each) => !!each),
       ...continuation,
       detached: detached || continuation.claimed !== undefined,

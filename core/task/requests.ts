@@ -1,7 +1,7 @@
 import type { Message } from '../a2a.ts';
 import type { HectorConfig } from '../config/language/hector.ts';
 import type { Principal } from '../extension/auth-scheme.ts';
-import type { ChatMessage } from '../message.ts';
+import type { ChatMessage, Usage } from '../message.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
 import type { TaskReader } from './reader.ts';
 
@@ -10,6 +10,14 @@ export interface TaskCaller {
   readonly owner: string;
   readonly agent: string;
   readonly lease: Lease;
+}
+
+/** Says whether a message may set an agent to work, and is told what the work costs. */
+export interface Meter {
+  /** Throws what the caller is told. Called once, before anything begins, and not for a message that has come before. */
+  admit(contextId: string): Promise<void>;
+  /** Called for each call of a model, also of a task that fails. */
+  spent(contextId: string, usage: Usage): void;
 }
 
 export interface SendRequest {
@@ -33,6 +41,8 @@ export interface SendRequest {
   readonly history?: readonly ChatMessage[];
   /** Through how many agents of other Hectors the message came. Over `server.limits.max_agent_depth` it is refused. */
   readonly hops?: number | undefined;
+  /** Absent: nobody counts. */
+  readonly meter?: Meter | undefined;
 }
 
 /** A run that has begun, of a new task or of one that waited for its caller; or the end of one that was cancelled instead. */

@@ -190,9 +190,10 @@ export class Call implements A2ARequestHandler {
     });
     const accepts = configuration?.acceptedOutputModes ?? [];
     if (accepts.length > 0 && !shareMediaType(accepts, output_modes)) throw unacceptableOutput(accepts, output_modes);
-    const { lease, principal, requestId } = state;
+    const { lease, principal, requestId, meter } = state;
     const detached = !streaming && configuration?.returnImmediately === true;
-    const request = { lease, agent, message, principal, streaming, requestId, accepts, extensions, hops, detached };
+    const asked = { message, streaming, accepts, extensions, hops, detached, meter };
+    const request = { lease, agent, principal, requestId, ...asked };
     const send = () => tasks.send(request);
     const webhook = configuration?.taskPushNotificationConfig;
     return webhook ? this.#webhooks.sendWith(webhook, message, send) : send();

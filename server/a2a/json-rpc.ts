@@ -3,13 +3,16 @@ import { A2A_ERROR_CODE } from '@a2a-js/sdk/errors';
 import { ServerCallContext } from '@a2a-js/sdk/server';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import { readBody } from '../body.ts';
+import type { HttpError } from '../http-error.ts';
 import { requireStream } from '../middleware/capacity.ts';
+import { isLimited } from '../rate-limiting/refusals.ts';
 import { type Context, limitsOf, requireJson } from '../request.ts';
 import type { Call } from './call.ts';
 import { checkParams, EnvelopeError, findMethod, type RequestId, readEnvelope } from './envelope.ts';
 import { isProtocolError } from './errors.ts';
 import { answerWithEvents } from './event-answer.ts';
 import { sendJson } from './reply.ts';
+import { errorInfo } from './rest-error.ts';
 import { type A2aServices, callOf } from './services.ts';
 import { type ProtocolVersion, requestedVersion } from './version.ts';
 import { type Wire, wires } from './wire.ts';
@@ -32,7 +35,7 @@ export async function answerJsonRpc(ctx: Context, services: A2aServices, agent: 
   const wire = wires[version];
   const call = callOf(ctx, services, agent, version);
   const answer = await wire.transport(call).handle(fields, new ServerCallContext({ requestedVersion: version }));
-  if (call.refusal) throw call.refusal;
+  if (call.refusal) return refuse(ctx, id, call.refusal);
   if (Symbol.asyncIterator in answer) {
     requireStream(ctx);
     await respondWithEvents(ctx, { answers: answer, wire, id, call });
@@ -80,6 +83,7 @@ async function respondWithEvents(ctx: Context, { answers, wire, id, call }: Even
       errorFrame: (error) => formatSSEErrorEvent(errorAnswer(id, wire.error(error))),
     });
   } catch (error) {
+    if (call.refusal) return refuse(ctx, id, call.refusal);
     const answer = errorAnswer(id, wire.error(error));
     respond(ctx, statusOf(call, answer), answer);
   }
@@ -88,11 +92,19 @@ async function respondWithEvents(ctx: Context, { answers, wire, id, call }: Even
 interface ErrorAnswer {
   readonly jsonrpc: '2.0';
   readonly id: RequestId;
-  readonly error: { readonly code: number; readonly message: string };
+  readonly error: { readonly code: number; readonly message: string; readonly data?: readonly object[] };
 }
 
 function errorAnswer(id: RequestId, error: ErrorAnswer['error']): ErrorAnswer {
   return { jsonrpc: '2.0', id, error };
+}
+
+/** The protocol has no error for a limit that is reached: its code is HTTP's, which is nobody else's in JSON-RPC. */
+function refuse(ctx: Context, id: RequestId, refusal: HttpError): void {
+  if (!isLimited(refusal)) throw refusal;
+  const { status: code, message, headers } = refusal;
+  ctx.set(headers);
+  sendJson(ctx, code, JSON.stringify(errorAnswer(id, { code, message, data: [errorInfo(refusal)] })));
 }
 
 function respond(ctx: Context, status: number, answer: Answer): void {

@@ -19,7 +19,10 @@ const names: Readonly<Record<number, string>> = {
   503: 'UNAVAILABLE',
 };
 
-const errorInfo = 'type.googleapis.com/google.rpc.ErrorInfo';
+/** What went wrong, for programs. */
+export function errorInfo({ code }: HttpError): object {
+  return { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: code.toUpperCase(), domain: 'hector' };
+}
 
 /** `status`: of an error that is neither the protocol's own nor HTTP's. */
 export function restError(error: unknown, status: number): RestError {
@@ -28,8 +31,8 @@ export function restError(error: unknown, status: number): RestError {
     return { status: known, headers: {}, body: toRestErrorBody(error, known) };
   }
   if (error instanceof HttpError) {
-    const info = { '@type': errorInfo, reason: error.code.toUpperCase(), domain: 'hector' };
-    return { status: error.status, headers: error.headers, body: statusBody(error.status, error.message, [info]) };
+    const body = statusBody(error.status, error.message, [errorInfo(error)]);
+    return { status: error.status, headers: error.headers, body };
   }
   const message = error instanceof Error ? error.message : String(error);
   return {

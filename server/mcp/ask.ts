@@ -5,6 +5,7 @@ import { errorCode, errorMessage } from '../../core/errors.ts';
 import type { ServedAgent } from '../../core/runtime/generation.ts';
 import type { Executions, TaskCaller } from '../../core/task/executions.ts';
 import type { TaskReader } from '../../core/task/reader.ts';
+import { isLimited } from '../rate-limiting/refusals.ts';
 import type { RequestState } from '../state.ts';
 import { readArguments } from './arguments.ts';
 import { Progress, type SendProgress } from './progress.ts';
@@ -39,7 +40,7 @@ export async function ask({ tasks, agent, state, args, signal, progress }: AskOp
   if (typeof given === 'string') return failedCall(given);
   signal.throwIfAborted();
   const { message, contextId, taskId } = given;
-  const { lease, principal, requestId } = state;
+  const { lease, principal, requestId, meter } = state;
   // Outlasts the response, for the cancelling. Called as what the in-flight metric counts as a request to the agent.
   using own = lease.extend(`POST /agents/${encodeURIComponent(agent.name)}`);
   const caller: TaskCaller = { owner: principal.subject, agent: agent.name, lease: own };
@@ -58,9 +59,10 @@ export async function ask({ tasks, agent, state, args, signal, progress }: AskOp
       principal,
       streaming: progress !== undefined,
       requestId,
+      meter,
     });
   } catch (error) {
-    if (callersOwn.has(errorCode(error))) return failedCall(errorMessage(error));
+    if (callersOwn.has(errorCode(error)) || isLimited(error)) return failedCall(errorMessage(error));
     throw error;
   }
   try {

@@ -26,7 +26,7 @@ export type ChatTasks = Pick<Executions, 'send' | 'cancel'>;
  * one: its task is cancelled.
  */
 export async function answerChat(ctx: Context, tasks: ChatTasks, agent: ServedAgent, request: ChatRequest) {
-  const { lease, principal, requestId, logger } = ctx.state;
+  const { lease, principal, requestId, logger, meter } = ctx.state;
   requireAccepted(agent, request);
   if (request.stream) requireStream(ctx);
   // Outlasts the response, for the cancelling. Called as what the in-flight metric counts as a request to the agent.
@@ -41,6 +41,7 @@ export async function answerChat(ctx: Context, tasks: ChatTasks, agent: ServedAg
     streaming: request.stream,
     requestId,
     history: request.history,
+    meter,
   });
   try {
     if (request.stream) await stream(ctx, reader, request, left);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { testCounters } from './counters.ts';
 import { testClaims } from './storage-claims.ts';
 import { reopened, type StorageConformance, withBackend } from './storage-harness.ts';
 import { testRuns } from './storage-runs.ts';
@@ -19,13 +20,29 @@ import { testTasks } from './storage-tasks.ts';
 
 export type { StorageConformance } from './storage-harness.ts';
 
-/** What every storage backend keeps to, whatever it stores in. One without `runs` passes what is about those. */
+/** What every storage backend keeps to, whatever it stores in. One without `runs` or `counters` passes what is about those. */
 export function testStorageBackend(conformance: StorageConformance): void {
   testTasks(conformance);
   testSessions(conformance);
   testRuns(conformance);
   testClaims(conformance);
+  testCountersOf(conformance);
   testTogether(conformance);
+}
+
+/** Where there are any: a second backend shares them. */
+function testCountersOf({ test, create, reopen }: StorageConformance): void {
+  testCounters({
+    test: (name, run) => test(`storage: ${name}`, run),
+    async create() {
+      const backends = [await create(), ...(reopen ? [await reopen()] : [])];
+      const [counters, ...others] = backends.flatMap((backend) => backend.counters ?? []);
+      const dispose = async () => {
+        for (const backend of backends) await backend[Symbol.asyncDispose]?.();
+      };
+      return { counters, others, [Symbol.asyncDispose]: dispose };
+    },
+  });
 }
 
 function testTogether(conformance: StorageConformance): void {

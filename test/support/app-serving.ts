@@ -1,9 +1,11 @@
 import type { AgentConfig } from '../../core/config/language/agent.ts';
 import type { HectorConfig } from '../../core/config/language/hector.ts';
+import type { RateLimiting } from '../../core/config/language/rate-limiting.ts';
 import { Secrets } from '../../core/config/secrets.ts';
 import { AuthError } from '../../core/errors.ts';
 import type { Agent } from '../../core/extension/agent.ts';
 import type { AuthScheme } from '../../core/extension/auth-scheme.ts';
+import type { CounterStore } from '../../core/extension/counter-store.ts';
 import { Generation, type ServedAgent } from '../../core/runtime/generation.ts';
 import { Runtime } from '../../core/runtime/runtime.ts';
 import { Scope } from '../../core/runtime/scope.ts';
@@ -25,7 +27,12 @@ export interface AppWish {
   readonly agents: Readonly<Record<string, Agent['run'] | AgentWish>>;
   readonly server?: Partial<HectorConfig['server']>;
   /** Bearer tokens that let their subjects in; absent: everybody is anonymous. */
-  readonly tokens?: Readonly<Record<string, string>>;
+  readonly tokens?: Readonly<Record<string, string>> | undefined;
+  /** In place of tokens. */
+  readonly authSchemes?: Readonly<Record<string, AuthScheme>>;
+  readonly rateLimiting?: Partial<RateLimiting>;
+  /** Where rate_limiting counts that has `backend: sql`. */
+  readonly counters?: CounterStore;
   readonly onDispose?: () => void;
 }
 
@@ -74,7 +81,11 @@ export async function servingApp(wish: AppWish): Promise<AppServing> {
 
 type Storage = Generation['contents']['tasks'];
 
-function generationOf(id: number, { agents, server, tokens, onDispose }: AppWish, storage: Storage): Generation {
+function generationOf(
+  id: number,
+  { agents, server, tokens, authSchemes, rateLimiting, counters, onDispose }: AppWish,
+  storage: Storage,
+): Generation {
   const scope = new Scope();
   if (onDispose) scope.defer(onDispose);
   const served = Object.entries(agents).map(([name, wish]): [string, ServedAgent] => {
@@ -85,6 +96,7 @@ function generationOf(id: number, { agents, server, tokens, onDispose }: AppWish
   const config = {
     server: { ...serverDefaults, openai: { enabled: true }, mcp: { enabled: true }, ...(auth && { auth }), ...server },
     storage: storageDefaults(),
+    ...(rateLimiting && { rate_limiting: { ...rateLimitingDefaults, ...rateLimiting } }),
     agents: Object.fromEntries(served.map(([name, agent]) => [name, agent.config])),
   } as unknown as HectorConfig;
   return new Generation(
@@ -96,13 +108,22 @@ function generationOf(id: number, { agents, server, tokens, onDispose }: AppWish
       revision: String(id),
       secrets: new Secrets([]),
       agents: new Map(served),
-      authSchemes: new Map(tokens ? [['bearer', bearer(tokens)]] : []),
+      authSchemes: new Map(tokens ? [['bearer', bearer(tokens)]] : Object.entries(authSchemes ?? {})),
       tasks: storage,
       sessions: storage,
+      counters,
     },
     scope,
   );
 }
+
+const rateLimitingDefaults: RateLimiting = {
+  enabled: true,
+  scope: 'user',
+  backend: 'memory',
+  on_error: 'allow',
+  limits: [],
+};
 
 const agentDefaults: AgentConfig = {
   type: 'test',

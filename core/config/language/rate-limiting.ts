@@ -29,6 +29,10 @@ export const RateLimiting = optionalSection(
     sql_database: Type.Optional(
       Type.String({ 'x-reference': 'database', description: 'The entry of databases for backend: sql' }),
     ),
+    on_error: Type.Enum(['allow', 'refuse'], {
+      default: 'allow',
+      description: 'What becomes of messages while the database does not answer. allow: they are let in; refuse: 503',
+    }),
     limits: Type.Array(RateLimit, {
       default: [
         { type: 'token', window: 'day', limit: 100_000 },

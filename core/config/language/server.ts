@@ -201,7 +201,15 @@ export const ServerConfig = section(
           ],
         }),
         exposed_headers: Type.Array(Type.String({ minLength: 1 }), {
-          default: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate', 'ETag'],
+          default: [
+            'X-Request-Id',
+            'Retry-After',
+            'X-RateLimit-Limit',
+            'X-RateLimit-Remaining',
+            'X-RateLimit-Reset',
+            'WWW-Authenticate',
+            'ETag',
+          ],
         }),
         allow_credentials: Type.Boolean({ default: false, description: 'Not together with "*"' }),
         max_age: duration('10m', 'How long a browser may remember what it may send'),

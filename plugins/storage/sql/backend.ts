@@ -1,4 +1,5 @@
 import { errorCode, type Logger, type RunStore, type SchemaStatus, type StorageBackend } from '../../../core/index.ts';
+import { counterStore } from './counters.ts';
 import { checkSchema, migrate, schemaStatus } from './migrate.ts';
 import { Opening } from './opening.ts';
 import { prune } from './prune.ts';
@@ -49,6 +50,7 @@ export async function sqlBackend(database: SqlDatabase, options: SqlBackendOptio
     tasks: guarded(check, taskStore(database, { notify })),
     sessions: guarded(check, sessionStore(database)),
     runs: { ...guarded(check, runStore(database, { notify })), ...(watch && { watch }) },
+    counters: guarded(check, counterStore(database)),
     async ping(signal) {
       check();
       await database.ping(signal);

@@ -126,4 +126,20 @@ export const migrations: readonly Migration[] = [
       ].map((statement) => statement.compile());
     },
   },
+  {
+    name: 'counters',
+    up({ schema }, dialect) {
+      const name = dialect === 'postgres' ? sql`text collate "C"` : 'text';
+      return [
+        schema
+          .createTable('hector_counters')
+          .addColumn('key', name, (column) => column.notNull())
+          .addColumn('window_start', 'bigint', (column) => column.notNull())
+          .addColumn('window_end', 'bigint', (column) => column.notNull())
+          .addColumn('count', 'bigint', (column) => column.notNull())
+          .addPrimaryKeyConstraint('hector_counters_key', ['key', 'window_start']),
+        schema.createIndex('hector_counters_by_end').on('hector_counters').columns(['window_end']),
+      ].map((statement) => statement.compile());
+    },
+  },
 ];

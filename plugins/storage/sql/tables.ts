@@ -9,6 +9,7 @@ export interface Tables {
   hector_replicas: ReplicaRow;
   hector_sessions: SessionRow;
   hector_session_events: SessionEventRow;
+  hector_counters: CounterRow;
 }
 
 interface MigrationRow {
@@ -85,6 +86,15 @@ export interface SessionEventRow {
   context_id: string;
   sequence: number;
   message: string;
+}
+
+export interface CounterRow {
+  /** As an index takes it: see `indexed`. */
+  key: string;
+  /** Seconds since 1970. */
+  window_start: number;
+  window_end: number;
+  count: number;
 }
 
 export type Dialect = 'postgres' | 'sqlite';

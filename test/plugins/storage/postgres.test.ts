@@ -54,6 +54,7 @@ describe('postgres', { skip: postgresMissing }, () => {
       assert.deepEqual(await server.query('SELECT version FROM hector_migrations ORDER BY version', database), [
         { version: 1 },
         { version: 2 },
+        { version: 3 },
       ]);
       await Promise.all(opened.map((storage) => storage.ping(AbortSignal.timeout(5_000))));
     } finally {

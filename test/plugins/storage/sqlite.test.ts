@@ -53,7 +53,7 @@ describe('sqlite', async () => {
     database.close();
     await assert.rejects(open('newer.db'), {
       code: 'storage_schema_newer',
-      message: /has version 99 .* works with 2\. Run a newer Hector/,
+      message: /has version 99 .* works with 3\. Run a newer Hector/,
     });
   });
 

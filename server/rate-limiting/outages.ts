@@ -1,0 +1,21 @@
+import { errorMessage } from '../../core/errors.ts';
+import type { CounterStore } from '../../core/extension/counter-store.ts';
+import type { Logger } from '../../core/logger.ts';
+
+/** Says once that what counts is away, and once that it is back. */
+export class Outages {
+  readonly #away = new WeakSet<CounterStore>();
+
+  began(counters: CounterStore, error: unknown, logger: Logger): void {
+    if (this.#away.has(counters)) return;
+    this.#away.add(counters);
+    logger.error(
+      { err: error, reason: errorMessage(error) },
+      'rate_limiting cannot count: rate_limiting.on_error says what becomes of messages meanwhile',
+    );
+  }
+
+  over(counters: CounterStore, logger: Logger): void {
+    if (this.#away.delete(counters)) logger.info({}, 'rate_limiting counts again');
+  }
+}

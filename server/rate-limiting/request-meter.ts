@@ -1,0 +1,112 @@
+import type { RateLimit, RateLimiting } from '../../core/config/language/rate-limiting.ts';
+import type { Counter, CounterStore } from '../../core/extension/counter-store.ts';
+import type { Usage } from '../../core/message.ts';
+import type { Meter } from '../../core/task/requests.ts';
+import type { Context } from '../request.ts';
+import { identityOf } from './identity.ts';
+import { exceeded, isLimited, unavailable } from './refusals.ts';
+import { type Window, windowAt, windowNames } from './windows.ts';
+
+export interface RequestMeterOptions {
+  readonly ctx: Pick<Context, 'req' | 'res' | 'state'>;
+  readonly rules: RateLimiting;
+  readonly counters: CounterStore;
+  /** What the counters are kept in is away, or is there again. */
+  readonly onAway: (error: unknown) => void;
+  readonly onBack: () => void;
+}
+
+/** A limit in the window that is now. */
+interface Ruling {
+  readonly limit: RateLimit;
+  readonly window: Window;
+  readonly counter: Counter;
+}
+
+interface Standing extends Ruling {
+  readonly remaining: number;
+}
+
+/**
+ * Counts one request to an agent, and what it costs, against the limits of the generation that serves it.
+ *
+ * Tokens are looked at before, and charged when it is known how many they were: so the last message of a window may go over.
+ * Shorter windows are charged first: who is refused by the minute has lost nothing of his day.
+ */
+export class RequestMeter implements Meter {
+  readonly #options: RequestMeterOptions;
+
+  constructor(options: RequestMeterOptions) {
+    this.#options = options;
+  }
+
+  async admit(contextId: string): Promise<void> {
+    const { rules, onAway, onBack } = this.#options;
+    try {
+      await this.#charge(contextId);
+      onBack();
+    } catch (error) {
+      if (isLimited(error)) throw error;
+      onAway(error);
+      if (rules.on_error === 'refuse') throw unavailable(error);
+    }
+  }
+
+  spent(contextId: string, { inputTokens, outputTokens }: Usage): void {
+    const tokens = Math.ceil(inputTokens + outputTokens);
+    const rulings = this.#rulings('token', contextId, Date.now());
+    if (tokens < 1 || rulings.length === 0) return;
+    const { ctx, counters, onAway, onBack } = this.#options;
+    // What counts must not be closed before it has.
+    const lease = ctx.state.lease.extend('counting tokens');
+    Promise.all(rulings.map(({ counter }) => counters.add(counter, tokens)))
+      .then(onBack, onAway)
+      .finally(() => lease.release());
+  }
+
+  async #charge(contextId: string): Promise<void> {
+    const { counters } = this.#options;
+    const now = Date.now();
+    const standings: Standing[] = [];
+    const refuse = (ruling: Ruling) => {
+      this.#tell({ ...ruling, remaining: 0 });
+      throw exceeded(ruling.limit, ruling.window, now);
+    };
+    for (const ruling of this.#rulings('token', contextId, now)) {
+      const remaining = ruling.limit.limit - (await counters.read(ruling.counter));
+      if (remaining <= 0) refuse(ruling);
+      standings.push({ ...ruling, remaining });
+    }
+    for (const ruling of this.#rulings('count', contextId, now)) {
+      const { count, allowed } = await counters.add(ruling.counter, 1, ruling.limit.limit);
+      if (!allowed) refuse(ruling);
+      standings.push({ ...ruling, remaining: ruling.limit.limit - count });
+    }
+    const [tightest] = standings.toSorted((one, other) => share(one) - share(other));
+    if (tightest) this.#tell(tightest);
+  }
+
+  #rulings(type: RateLimit['type'], contextId: string, now: number): readonly Ruling[] {
+    const { ctx, rules } = this.#options;
+    const identity = identityOf(ctx, rules.scope, contextId);
+    return rules.limits
+      .filter((limit) => limit.type === type)
+      .toSorted((one, other) => windowNames.indexOf(one.window) - windowNames.indexOf(other.window))
+      .map((limit) => {
+        const window = windowAt(limit.window, now);
+        const key = `${type} ${limit.window} ${identity}`;
+        return { limit, window, counter: { key, windowStart: window.start, windowEnd: window.end } };
+      });
+  }
+
+  /** Where the answer has begun it is too late for headers. */
+  #tell({ limit: { limit }, remaining, window: { end } }: Standing): void {
+    const { res } = this.#options.ctx;
+    if (res.headersSent) return;
+    res.setHeader('X-RateLimit-Limit', String(limit));
+    res.setHeader('X-RateLimit-Remaining', String(remaining));
+    res.setHeader('X-RateLimit-Reset', String(end / 1_000));
+  }
+}
+
+const share = ({ remaining, limit }: Standing) => remaining / limit.limit;
