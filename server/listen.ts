@@ -9,6 +9,8 @@ type ListenConfig = Pick<HectorConfig['server'], 'host' | 'port' | 'timeouts' | 
 
 /** Where host and port are configured. */
 type Section = 'server' | 'server.admin';
+const maxHeaderSize = 16 * 1024;
+const maxHeaders = 200;
 
 /** Opens the socket. A connection that is slow, malformed or one too many costs little and is answered in HTTP where that is possible. */
 export async function listen(
@@ -26,10 +28,13 @@ export async function listen(
       headersTimeout: requestTimeout > 0 ? Math.min(headers || requestTimeout, requestTimeout) : headers,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: milliseconds(config.timeouts.keep_alive),
-      maxHeaderSize: 16 * 1024,
+      maxHeaderSize,
     },
-    onRequest,
+    (request, response) =>
+      request.rawHeaders.length > maxHeaders * 2 ? refuseHeaders(response) : onRequest(request, response),
   );
+  // Those over it Node would leave out, and say nothing: they are counted above.
+  server.maxHeadersCount = 0;
   server.maxConnections = config.limits.max_connections;
   server.on('clientError', refuse);
   reportDrops(server, config.limits.max_connections, logger);
@@ -58,6 +63,12 @@ const answers: Readonly<Record<string, readonly [line: string, code: string, mes
   ],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'timeout', 'The request did not arrive in time.'],
 };
+
+function refuseHeaders(response: ServerResponse): void {
+  const message = `The request has more than ${maxHeaders} headers.`;
+  response.writeHead(431, { 'Content-Type': 'application/json', Connection: 'close' });
+  response.end(JSON.stringify({ error: { code: 'too_many_headers', message } }));
+}
 
 /** A request that Node could not read never becomes one for the app: it is answered here and its connection closed. */
 function refuse(error: NodeJS.ErrnoException, stream: unknown): void {

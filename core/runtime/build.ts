@@ -266,7 +266,10 @@ async function buildCounters(construction: Construction): Promise<CounterStore |
   const { rate_limiting: rules, storage } = snapshot.config;
   if (!rules?.enabled || rules.backend !== 'sql') return undefined;
   const name = rules.sql_database ?? storage.tasks.database ?? storage.sessions.database;
-  if (name === undefined) return undefined;
+  if (name === undefined) {
+    report.issue(['rate_limiting', 'backend'], '"sql" needs "sql_database:", an entry of databases');
+    return undefined;
+  }
   const database = await buildDatabase(construction, name);
   const counters = database?.value.counters;
   const driver = snapshot.config.databases[name]?.driver;

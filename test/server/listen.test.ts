@@ -78,6 +78,26 @@ test('headers beyond 16 KiB are 431', async () => {
   assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'headers_too_large');
 });
 
+test('more than 200 headers are 431, and 200 are not', async () => {
+  await using h = await serving((router) =>
+    router.get('/', (ctx) => {
+      ctx.body = `${ctx.req.rawHeaders.length / 2}`;
+    }),
+  );
+  for (const [count, status] of [
+    [199, '200 OK'],
+    [200, '431 Request Header Fields Too Large'],
+    [3_000, '431 Request Header Fields Too Large'],
+  ] as const) {
+    const socket = await socketTo(h.port);
+    socket.write(`GET / HTTP/1.1\r\n${'a:\r\n'.repeat(count)}Host: x\r\n\r\n`);
+    await until(() => socket.text().includes('\r\n\r\n'));
+    assert.ok(socket.text().startsWith(`HTTP/1.1 ${status}`), `${count}: ${socket.text()}`);
+    if (count >= 200) assert.match(socket.text(), /"too_many_headers"/);
+    socket.destroy();
+  }
+});
+
 test('garbage behind a request whose answer is under way is not answered into that answer', async () => {
   await using h = await serving((router) =>
     router.get('/', (ctx) => {

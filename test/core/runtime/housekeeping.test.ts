@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HectorError } from '../../../core/errors.ts';
+import type { CounterStore } from '../../../core/extension/counter-store.ts';
 import type { PruneLimits, StorageBackend } from '../../../core/extension/storage-backend.ts';
 import type { Logger } from '../../../core/logger.ts';
 import { Generation, type GenerationContents } from '../../../core/runtime/generation.ts';
@@ -175,6 +176,32 @@ test('two backends are pruned each of what it keeps, and one that fails keeps no
   assert.equal(await time.waiting(), 3_600_000);
   assert.match(lines[2] ?? '', /^info what is old is removed again/);
   assert.equal(lines.length, 3);
+});
+
+test('what was counted goes each hour when its window is over, whatever else is kept', async () => {
+  const time = handClock();
+  const { lines, logger } = logOf();
+  const asked: number[] = [];
+  const counters: CounterStore = {
+    add: async () => ({ count: 1, allowed: true }),
+    read: async () => 0,
+    async prune(endedBefore) {
+      asked.push(endedBefore);
+      return 7;
+    },
+  };
+  await using housekeeping = new Housekeeping({ logger, clock: time.clock });
+  const { contents } = keeping(inmemoryStorage(), {});
+  const counting = () => new Generation(++ids, { ...contents, counters }, new Scope());
+  housekeeping.follow(counting());
+  await time.elapse();
+  assert.equal(await time.waiting(), 3_600_000);
+  assert.deepEqual(asked, [now - 600_000], 'clocks may be ten minutes apart');
+  assert.deepEqual(lines, ['info removed what was kept for long enough {"counters":7}']);
+  housekeeping.follow(counting());
+  assert.equal(await time.waiting(), 3_600_000, 'nothing has changed');
+  housekeeping.follow(new Generation(++ids, contents, new Scope()));
+  await until(() => time.waits.size === 0);
 });
 
 test('where nothing is to go, or nothing can, nothing waits', async () => {
