@@ -35,6 +35,8 @@ interface Standing extends Ruling {
  */
 export class RequestMeter implements Meter {
   readonly #options: RequestMeterOptions;
+  /** A request is one message, of one context. */
+  #identity: string | undefined;
 
   constructor(options: RequestMeterOptions) {
     this.#options = options;
@@ -82,21 +84,19 @@ export class RequestMeter implements Meter {
       if (!allowed) refuse(ruling);
       standings.push({ ...ruling, remaining: ruling.limit.limit - count });
     }
-    const [tightest] = standings.toSorted((one, other) => share(one) - share(other));
-    if (tightest) this.#tell(tightest);
+    if (standings.length > 0) this.#tell(standings.reduce((one, other) => (share(other) < share(one) ? other : one)));
   }
 
   #rulings(type: RateLimit['type'], contextId: string, now: number): readonly Ruling[] {
     const { ctx, rules } = this.#options;
-    const identity = identityOf(ctx, rules.scope, contextId);
-    return rules.limits
-      .filter((limit) => limit.type === type)
-      .toSorted((one, other) => windowNames.indexOf(one.window) - windowNames.indexOf(other.window))
-      .map((limit) => {
-        const window = windowAt(limit.window, now);
-        const key = `${type} ${limit.window} ${identity}`;
-        return { limit, window, counter: { key, windowStart: window.start, windowEnd: window.end } };
-      });
+    const limits = limitsOf(rules)[type];
+    if (limits.length === 0) return [];
+    this.#identity ??= identityOf(ctx, rules.scope, contextId);
+    return limits.map((limit) => {
+      const window = windowAt(limit.window, now);
+      const key = `${type} ${limit.window} ${this.#identity}`;
+      return { limit, window, counter: { key, windowStart: window.start, windowEnd: window.end } };
+    });
   }
 
   /** Where the answer has begun it is too late for headers. */
@@ -110,3 +110,21 @@ export class RequestMeter implements Meter {
 }
 
 const share = ({ remaining, limit }: Standing) => remaining / limit.limit;
+
+type Limits = Readonly<Record<RateLimit['type'], readonly RateLimit[]>>;
+
+const known = new WeakMap<RateLimiting, Limits>();
+
+/** Shortest window first. */
+function limitsOf(rules: RateLimiting): Limits {
+  let limits = known.get(rules);
+  if (!limits) {
+    const sorted = rules.limits.toSorted(
+      (one, other) => windowNames.indexOf(one.window) - windowNames.indexOf(other.window),
+    );
+    const of = (type: RateLimit['type']) => sorted.filter((limit) => limit.type === type);
+    limits = { count: of('count'), token: of('token') };
+    known.set(rules, limits);
+  }
+  return limits;
+}

@@ -38,6 +38,7 @@ export const RateLimiting = optionalSection(
         { type: 'token', window: 'day', limit: 100_000 },
         { type: 'count', window: 'minute', limit: 60 },
       ],
+      description: 'Each with `type` (count or token), `window` (minute, hour, day, week or month) and `limit`',
     }),
   },
   'How much a caller may ask for',
