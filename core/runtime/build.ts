@@ -1,4 +1,5 @@
 import type { ConfigIssue } from '../config/issue.ts';
+import type { HectorConfig } from '../config/language/hector.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import type { AuthScheme } from '../extension/auth-scheme.ts';
 import type { CounterStore } from '../extension/counter-store.ts';
@@ -79,17 +80,20 @@ export interface OpenStorageOptions extends Pick<BuildOptions, 'logger' | 'onWar
   readonly migrate?: boolean;
 }
 
-/** What keeps the tasks, or the conversations, and nothing else of the snapshot. What can never work throws one `ConfigError`. */
+/** What keeps the tasks, the conversations or the counters, and nothing else of the snapshot. What can never work throws one `ConfigError`. */
 export async function openStorage(
   snapshot: Snapshot,
-  what: 'tasks' | 'sessions',
+  what: 'tasks' | 'sessions' | 'counters',
   { logger, onWarning, createMs = 60_000, migrate = true }: OpenStorageOptions,
 ): Promise<OpenedStorage> {
   const holdings = new Holdings(new ResourcePool());
   const report = new BuildReport(snapshot, onWarning);
   const instances = new Instances(holdings, logger, { createMs, disposeMs });
   const construction = new Construction({ snapshot, report, instances, logger });
-  const storage = await buildStorage(construction, what, migrate);
+  const storage =
+    what === 'counters'
+      ? await buildDatabase(construction, countersDatabase(snapshot.config) ?? '', migrate)
+      : await buildStorage(construction, what, migrate);
   const failure = report.failure();
   report.end();
   if (!storage || failure) {
@@ -260,21 +264,26 @@ async function buildDatabase(
   );
 }
 
-/** Where `rate_limiting` counts with `backend: sql`: in its database, or the one that keeps the tasks. */
+/** The database in which `rate_limiting` counts, if it does so in one: its own, or the one that keeps the tasks. */
+export function countersDatabase({ rate_limiting: rules, storage }: HectorConfig): string | undefined {
+  if (!rules?.enabled || rules.backend !== 'sql') return undefined;
+  return rules.sql_database ?? storage.tasks.database ?? storage.sessions.database;
+}
+
 async function buildCounters(construction: Construction): Promise<CounterStore | undefined> {
   const { snapshot, report } = construction;
-  const { rate_limiting: rules, storage } = snapshot.config;
-  if (!rules?.enabled || rules.backend !== 'sql') return undefined;
-  const name = rules.sql_database ?? storage.tasks.database ?? storage.sessions.database;
+  const { rate_limiting: rules } = snapshot.config;
+  const name = countersDatabase(snapshot.config);
   if (name === undefined) {
-    report.issue(['rate_limiting', 'backend'], '"sql" needs "sql_database:", an entry of databases');
+    if (rules?.enabled && rules.backend === 'sql')
+      report.issue(['rate_limiting', 'backend'], '"sql" needs "sql_database:", an entry of databases');
     return undefined;
   }
   const database = await buildDatabase(construction, name);
   const counters = database?.value.counters;
   const driver = snapshot.config.databases[name]?.driver;
   if (!counters && (database || !driverOf(snapshot, name))) {
-    const path = ['rate_limiting', rules.sql_database === undefined ? 'backend' : 'sql_database'];
+    const path = ['rate_limiting', rules?.sql_database === undefined ? 'backend' : 'sql_database'];
     report.issue(
       path,
       `the database "${name}" has the driver ${driver}, which does not count. Name one whose driver is postgres or sqlite`,

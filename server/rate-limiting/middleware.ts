@@ -1,8 +1,8 @@
 import type { Middleware } from 'koa';
-import type { RateLimiting } from '../../core/config/language/rate-limiting.ts';
 import type { CounterStore } from '../../core/extension/counter-store.ts';
 import type { GenerationContents } from '../../core/runtime/generation.ts';
 import type { RequestState } from '../state.ts';
+import { knowingFull } from './known-full.ts';
 import { MemoryCounters } from './memory-counters.ts';
 import { Outages } from './outages.ts';
 import { RequestMeter } from './request-meter.ts';
@@ -11,11 +11,12 @@ import { RequestMeter } from './request-meter.ts';
 export function rateLimiting(): Middleware<RequestState> {
   const memory = new MemoryCounters();
   const outages = new Outages();
+  const databases = new WeakMap<CounterStore, CounterStore>();
   return function rateLimiting(ctx, next) {
     const { contents } = ctx.state.lease.generation;
     const rules = contents.config.rate_limiting;
     if (!rules?.enabled) return next();
-    const counters = countersOf(contents, rules, memory);
+    const counters = rules.backend === 'memory' ? memory : shared(contents, databases);
     ctx.state.meter = new RequestMeter({
       ctx,
       rules,
@@ -27,8 +28,12 @@ export function rateLimiting(): Middleware<RequestState> {
   };
 }
 
-function countersOf({ counters }: GenerationContents, { backend }: RateLimiting, memory: CounterStore): CounterStore {
-  if (backend === 'memory') return memory;
+function shared({ counters }: GenerationContents, known: WeakMap<CounterStore, CounterStore>): CounterStore {
   if (!counters) throw new Error('rate_limiting counts in a database, and the generation has none');
-  return counters;
+  let knowing = known.get(counters);
+  if (!knowing) {
+    knowing = knowingFull(counters);
+    known.set(counters, knowing);
+  }
+  return knowing;
 }

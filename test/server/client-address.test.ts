@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { networkOf } from '../../server/caller.ts';
 import { clientAddressRule } from '../../server/client-address.ts';
 
 interface Case {
@@ -77,3 +78,15 @@ for (const { name, trusted = [], peer = '10.0.0.1', forwarded, address } of case
     assert.equal(rule({ headers: { 'x-forwarded-for': forwarded }, socket: { remoteAddress: peer } }), address);
   });
 }
+
+test('an IPv6 caller is a network of 64 bits, an IPv4 caller an address', () => {
+  for (const [address, network] of [
+    ['203.0.113.9', '203.0.113.9'],
+    ['2001:db8::9', '2001:db8:0:0::/64'],
+    ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+  ] as const)
+    assert.equal(networkOf(address), network);
+});

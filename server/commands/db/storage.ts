@@ -3,16 +3,16 @@ import type { Snapshot } from '../../../core/config/snapshot.ts';
 import { listed } from '../../../core/config/suggestion.ts';
 import { errorMessage, HectorError } from '../../../core/errors.ts';
 import { silentLogger } from '../../../core/logger.ts';
-import { type OpenedStorage, openStorage } from '../../../core/runtime/build.ts';
+import { countersDatabase, type OpenedStorage, openStorage } from '../../../core/runtime/build.ts';
 import type { Flags } from '../flags.ts';
 import { openSource, type SourceFlags } from '../source.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface StorageFlags extends SourceFlags, Pick<Flags, 'storage' | 'storageDb'> {}
 
-export type Kept = 'tasks' | 'sessions';
+export type Kept = 'tasks' | 'sessions' | 'counters';
 
-/** A database that keeps tasks, conversations or both. */
+/** A database that keeps tasks, conversations, or what rate_limiting counts. */
 export interface ConfiguredDatabase {
   /** Its entry in `databases`. */
   readonly name: string;
@@ -33,8 +33,9 @@ export async function loadSnapshot(flags: StorageFlags): Promise<Snapshot> {
 /** Those that the configuration uses, or the one of that name. Never none. */
 export function databasesOf({ config, source }: Snapshot, only?: string): readonly ConfiguredDatabase[] {
   const kept = new Map<string, Kept[]>();
-  for (const what of ['tasks', 'sessions'] as const) {
-    const name = config.storage[what].database;
+  const { tasks, sessions } = config.storage;
+  const used = { tasks: tasks.database, sessions: sessions.database, counters: countersDatabase(config) };
+  for (const [what, name] of Object.entries(used) as [Kept, string | undefined][]) {
     if (name !== undefined) kept.set(name, [...(kept.get(name) ?? []), what]);
   }
   if (kept.size === 0) {

@@ -94,6 +94,19 @@ describe('hector db on SQLite', { concurrency: 2 }, () => {
       assert.equal(sessions.stdout, 'main (sqlite): 0 tasks and 1 conversation removed.\n');
     }));
 
+  test('a database that only counts is told of and migrated too', () => {
+    const counting = `${agents}databases: { counts: ${sqlite} }
+rate_limiting: { enabled: true, backend: sql, sql_database: counts }
+`;
+    return withConfig(counting, async (file) => {
+      const migrated = await command(['db', 'migrate', '-c', file]);
+      assert.match(migrated.stdout, /^counts \(sqlite\): from version 0 to \d+/, migrated.stderr);
+      const [only, ...others] = lines((await command(['db', 'status', '-c', file, '--json'])).stdout);
+      assert.deepEqual(others, []);
+      assert.deepEqual([only?.['database'], only?.['keeps'], only?.['state']], ['counts', ['counters'], 'current']);
+    });
+  });
+
   test('two databases: each is told of, and prunes what it keeps', () => {
     const text = `${agents}databases: { one: { driver: sqlite, database: one.db }, two: { driver: sqlite, database: two.db } }
 storage: { tasks: { backend: sql, database: one }, sessions: { backend: sql, database: two } }
