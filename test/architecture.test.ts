@@ -26,6 +26,11 @@ const rules: readonly Rule[] = [
     packages: /./,
   },
   {
+    files: /^server\/tracing\.ts$/,
+    local: /^(core|server)\//,
+    packages: /^@(opentelemetry\/(api|sdk-node|exporter-[a-z-]+)|grpc\/grpc-js)$/,
+  },
+  {
     files: /^server\//,
     local: /^(core|server)\//,
     packages:
