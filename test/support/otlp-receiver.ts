@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import root from 'otlp-protobuf/build/src/generated/root.js';
 
 export interface ReceivedSpan {
   readonly name: string;
@@ -25,8 +25,11 @@ export interface OtlpReceiver extends AsyncDisposable {
   readonly resources: readonly Readonly<Record<string, unknown>>[];
 }
 
-const root = createRequire(import.meta.url)('otlp-protobuf/build/src/generated/root.js');
-const { ExportTraceServiceRequest, ExportTraceServiceResponse } = root.opentelemetry.proto.collector.trace.v1;
+// biome-ignore lint/suspicious/noExplicitAny: what Protocol Buffers decode to.
+type Decoded = any;
+
+const { ExportTraceServiceRequest, ExportTraceServiceResponse } = (root as Decoded).opentelemetry.proto.collector.trace
+  .v1;
 
 class Kept {
   readonly spans: ReceivedSpan[] = [];
@@ -44,9 +47,6 @@ class Kept {
 }
 
 const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('hex');
-
-// biome-ignore lint/suspicious/noExplicitAny: what Protocol Buffers decode to.
-type Decoded = any;
 
 function spanOf(span: Decoded): ReceivedSpan {
   return {
