@@ -59,7 +59,7 @@ export function pipeline({
   app.use(origin());
   app.use(authenticate());
   app.use(capacity());
-  app.use(rateLimiting());
+  app.use(rateLimiting(logger));
   for (const each of ownRoutes) app.use(each);
   for (const each of routes) app.use(each.routes() as Middleware<RequestState>);
   app.use(unanswered);

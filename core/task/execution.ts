@@ -83,7 +83,7 @@ export class Execution {
       secrets: contents.secrets,
       logger: options.logger,
       names: this.#names,
-      onUsage: (usage) => options.meter?.spent(task.contextId, usage),
+      onUsage: (usage) => options.meter?.spent(usage),
       onAbandoned: () => {
         this.#lingerOn();
         void this.#conclude();

@@ -17,7 +17,7 @@ export interface Meter {
   /** Throws what the caller is told. Called once, before anything begins, and not for a message that has come before. */
   admit(contextId: string): Promise<void>;
   /** Called for each call of a model, also of a task that fails. */
-  spent(contextId: string, usage: Usage): void;
+  spent(usage: Usage): void;
 }
 
 export interface SendRequest {

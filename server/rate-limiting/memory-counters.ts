@@ -58,6 +58,7 @@ export class MemoryCounters implements CounterStore {
   }
 
   #keep(key: string, entry: Entry): void {
+    if (this.#recent.get(key) === entry) return;
     this.#older.delete(key);
     this.#recent.set(key, entry);
     if (this.#recent.size <= this.#most) return;

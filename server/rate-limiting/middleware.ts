@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa';
 import type { CounterStore } from '../../core/extension/counter-store.ts';
+import type { Logger } from '../../core/logger.ts';
 import type { GenerationContents } from '../../core/runtime/generation.ts';
 import type { RequestState } from '../state.ts';
 import { knowingFull } from './known-full.ts';
@@ -8,22 +9,16 @@ import { Outages } from './outages.ts';
 import { RequestMeter } from './request-meter.ts';
 
 /** Gives each request what its messages to agents are counted with. What is counted in memory stays over a reload. */
-export function rateLimiting(): Middleware<RequestState> {
+export function rateLimiting(logger: Logger): Middleware<RequestState> {
   const memory = new MemoryCounters();
-  const outages = new Outages();
+  const outages = new Outages(logger);
   const databases = new WeakMap<CounterStore, CounterStore>();
   return function rateLimiting(ctx, next) {
     const { contents } = ctx.state.lease.generation;
     const rules = contents.config.rate_limiting;
     if (!rules?.enabled) return next();
     const counters = rules.backend === 'memory' ? memory : shared(contents, databases);
-    ctx.state.meter = new RequestMeter({
-      ctx,
-      rules,
-      counters,
-      onAway: (error) => outages.began(counters, error, ctx.state.logger),
-      onBack: () => outages.over(counters, ctx.state.logger),
-    });
+    ctx.state.meter = new RequestMeter({ ctx, rules, counters, outages });
     return next();
   };
 }

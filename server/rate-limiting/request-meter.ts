@@ -1,9 +1,11 @@
 import type { RateLimit, RateLimiting } from '../../core/config/language/rate-limiting.ts';
 import type { Counter, CounterStore } from '../../core/extension/counter-store.ts';
 import type { Usage } from '../../core/message.ts';
+import type { Generation } from '../../core/runtime/generation.ts';
 import type { Meter } from '../../core/task/requests.ts';
 import type { Context } from '../request.ts';
 import { identityOf } from './identity.ts';
+import type { Outages } from './outages.ts';
 import { exceeded, isLimited, unavailable } from './refusals.ts';
 import { type Window, windowAt, windowNames } from './windows.ts';
 
@@ -11,9 +13,7 @@ export interface RequestMeterOptions {
   readonly ctx: Pick<Context, 'req' | 'res' | 'state'>;
   readonly rules: RateLimiting;
   readonly counters: CounterStore;
-  /** What the counters are kept in is away, or is there again. */
-  readonly onAway: (error: unknown) => void;
-  readonly onBack: () => void;
+  readonly outages: Outages;
 }
 
 /** A limit in the window that is now. */
@@ -34,52 +34,65 @@ interface Standing extends Ruling {
  * Shorter windows are charged first: who is refused by the minute has lost nothing of his day.
  */
 export class RequestMeter implements Meter {
-  readonly #options: RequestMeterOptions;
+  readonly #rules: RateLimiting;
+  readonly #counters: CounterStore;
+  readonly #outages: Outages;
+  readonly #generation: Generation;
+  /** Let go of when the message is admitted: a task outlives its request, and must not keep it. */
+  #ctx: RequestMeterOptions['ctx'] | undefined;
   /** A request is one message, of one context. */
   #identity: string | undefined;
 
-  constructor(options: RequestMeterOptions) {
-    this.#options = options;
+  constructor({ ctx, rules, counters, outages }: RequestMeterOptions) {
+    this.#ctx = ctx;
+    this.#rules = rules;
+    this.#counters = counters;
+    this.#outages = outages;
+    this.#generation = ctx.state.lease.generation;
   }
 
   async admit(contextId: string): Promise<void> {
-    const { rules, onAway, onBack } = this.#options;
     try {
-      await this.#charge(contextId);
-      onBack();
+      if (this.#ctx) this.#identity ??= identityOf(this.#ctx, this.#rules.scope, contextId);
+      await this.#charge();
+      this.#outages.over(this.#counters);
     } catch (error) {
       if (isLimited(error)) throw error;
-      onAway(error);
-      if (rules.on_error === 'refuse') throw unavailable(error);
+      this.#outages.began(this.#counters, error);
+      if (this.#rules.on_error === 'refuse') throw unavailable(error);
+    } finally {
+      this.#ctx = undefined;
     }
   }
 
-  spent(contextId: string, { inputTokens, outputTokens }: Usage): void {
+  spent({ inputTokens, outputTokens }: Usage): void {
     const tokens = Math.ceil(inputTokens + outputTokens);
-    const rulings = this.#rulings('token', contextId, Date.now());
-    if (tokens < 1 || rulings.length === 0) return;
-    const { ctx, counters, onAway, onBack } = this.#options;
+    const rulings = this.#rulings('token', Date.now());
+    if (tokens < 1 || rulings.length === 0 || this.#generation.disposed) return;
     // What counts must not be closed before it has.
-    const lease = ctx.state.lease.extend('counting tokens');
-    Promise.all(rulings.map(({ counter }) => counters.add(counter, tokens)))
-      .then(onBack, onAway)
+    const lease = this.#generation.lease('counting tokens');
+    Promise.all(rulings.map(({ counter }) => this.#counters.add(counter, tokens)))
+      .then(
+        () => this.#outages.over(this.#counters),
+        (error: unknown) => this.#outages.began(this.#counters, error),
+      )
       .finally(() => lease.release());
   }
 
-  async #charge(contextId: string): Promise<void> {
-    const { counters } = this.#options;
+  async #charge(): Promise<void> {
+    const counters = this.#counters;
     const now = Date.now();
     const standings: Standing[] = [];
     const refuse = (ruling: Ruling) => {
       this.#tell({ ...ruling, remaining: 0 });
       throw exceeded(ruling.limit, ruling.window, now);
     };
-    for (const ruling of this.#rulings('token', contextId, now)) {
+    for (const ruling of this.#rulings('token', now)) {
       const remaining = ruling.limit.limit - (await counters.read(ruling.counter));
       if (remaining <= 0) refuse(ruling);
       standings.push({ ...ruling, remaining });
     }
-    for (const ruling of this.#rulings('count', contextId, now)) {
+    for (const ruling of this.#rulings('count', now)) {
       const { count, allowed } = await counters.add(ruling.counter, 1, ruling.limit.limit);
       if (!allowed) refuse(ruling);
       standings.push({ ...ruling, remaining: ruling.limit.limit - count });
@@ -87,11 +100,8 @@ export class RequestMeter implements Meter {
     if (standings.length > 0) this.#tell(standings.reduce((one, other) => (share(other) < share(one) ? other : one)));
   }
 
-  #rulings(type: RateLimit['type'], contextId: string, now: number): readonly Ruling[] {
-    const { ctx, rules } = this.#options;
-    const limits = limitsOf(rules)[type];
-    if (limits.length === 0) return [];
-    this.#identity ??= identityOf(ctx, rules.scope, contextId);
+  #rulings(type: RateLimit['type'], now: number): readonly Ruling[] {
+    const limits = limitsOf(this.#rules)[type];
     return limits.map((limit) => {
       const window = windowAt(limit.window, now);
       const key = `${type} ${limit.window} ${this.#identity}`;
@@ -101,8 +111,8 @@ export class RequestMeter implements Meter {
 
   /** Where the answer has begun it is too late for headers. */
   #tell({ limit: { limit }, remaining, window: { end } }: Standing): void {
-    const { res } = this.#options.ctx;
-    if (res.headersSent) return;
+    const res = this.#ctx?.res;
+    if (!res || res.headersSent) return;
     res.setHeader('X-RateLimit-Limit', String(limit));
     res.setHeader('X-RateLimit-Remaining', String(remaining));
     res.setHeader('X-RateLimit-Reset', String(end / 1_000));

@@ -71,10 +71,10 @@ const limits: Case = {
   title: 'SendMessage with rate_limiting in memory against none, 32 connections',
   async run({ options, use, watching }) {
     const model = await use(startModel());
-    const rules = ['minute', 'day'].flatMap((window) => [
-      { type: 'count', window, limit: 1_000_000_000 },
-      { type: 'token', window, limit: 1_000_000_000_000 },
-    ]);
+    const rules = [
+      { type: 'token', window: 'day', limit: 1_000_000_000_000 },
+      { type: 'count', window: 'minute', limit: 1_000_000_000 },
+    ];
     const rate_limiting = { enabled: true, scope: 'user', limits: rules };
     const without = await watching(serving({}));
     const withThem = await watching(serving({ rate_limiting }));
