@@ -41,26 +41,48 @@ async function pour(socket: Socket, frame: (piece: Buffer) => readonly (string |
   return sent;
 }
 
-for (const [name, length, frame] of [
-  ['Content-Length', `Content-Length: ${1024 * MiB}`, (piece: Buffer) => [piece]],
-  ['chunks', 'Transfer-Encoding: chunked', (piece: Buffer) => [`${piece.length.toString(16)}\r\n`, piece, '\r\n']],
-] as const) {
+interface Body {
+  readonly name: string;
+  readonly length: string;
+  frame(piece: Buffer): readonly (string | Buffer)[];
+  /** What suffices to be refused. */
+  readonly enough: number;
+}
+
+const bodies: readonly Body[] = [
+  { name: 'Content-Length', length: `Content-Length: ${1024 * MiB}`, frame: (piece) => [piece], enough: 0 },
+  {
+    name: 'chunks',
+    length: 'Transfer-Encoding: chunked',
+    frame: (piece) => [`${piece.length.toString(16)}\r\n`, piece, '\r\n'],
+    enough: MiB + 1,
+  },
+];
+
+for (const { name, length, frame, enough } of bodies) {
   test(`a body of 1 GiB in ${name} is 413, and is not kept`, async () => {
     await using hector = await startHector({ config: config('{ max_body_size: 1MiB }') });
     assert.equal(await ask(hector), 200);
+    const waits = await socketTo(portOf(hector));
+    waits.write(headers(length));
+    if (enough > 0) for (const part of frame(Buffer.alloc(enough, ' '))) waits.write(part);
+    await once(waits, 'close');
+    assert.match(waits.text(), /^HTTP\/1\.1 413 [\s\S]*"too_large"/);
+
     const before = await rss(hector);
     let most = 0;
-    const sockets = await Promise.all(Array.from({ length: 2 }, () => socketTo(portOf(hector))));
     const watching = setInterval(async () => {
       most = Math.max(most, (await rss(hector)) ?? 0);
     }, 20);
+    const sockets = await Promise.all([1, 2].map(() => socketTo(portOf(hector))));
     for (const socket of sockets) {
       socket.write(headers(length));
       await pour(socket, frame);
     }
     await until(() => sockets.every(({ closed }) => closed));
     clearInterval(watching);
-    for (const socket of sockets) assert.match(socket.text(), /^HTTP\/1\.1 413 [\s\S]*"too_large"/);
+    // Who writes on into a connection that is closed may lose the answer.
+    for (const socket of sockets) assert.match(socket.text(), /^(HTTP\/1\.1 413 |$)/);
     if (before !== undefined) {
       const grown = Math.round((most - before) / MiB);
       assert.ok(grown < 128, `it has grown by ${grown} MiB`);
