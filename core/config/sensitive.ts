@@ -2,7 +2,7 @@ import type { JsonSchema } from './json-schema.ts';
 import type { Secrets } from './secrets.ts';
 
 const names =
-  '(?:\\w+_)?(?:api_?key|access_?key|private_?key|secret_?key|token|secret|password|passwd|dsn)|x-api-key|(?:proxy-)?authorization|cookie';
+  '(?!first_token\\b)(?:\\w+_)?(?:api_?key|access_?key|private_?key|secret_?key|token|secret|password|passwd|dsn)|x-api-key|(?:proxy-)?authorization|cookie';
 const secretNames = new RegExp(`^(?:${names})$`, 'i');
 /** Such a name and its value, in a text that may be no YAML. What begins with a dollar is a reference. */
 const written = new RegExp(

@@ -417,7 +417,7 @@ describe('studio', () => {
     assert.equal((await h.put('name: x')).status, 503);
   });
 
-  test('server, plugins and config stay as they are, and nothing is loaded to find that out', async () => {
+  test('server, plugins, secrets and config stay as they are, and nothing is loaded to find that out', async () => {
     await using h = await servingConfig();
     const text = 'server: { port: 1, auth: { enabled: false } }\nplugins: []\nname: first\n';
     h.control.document = { ...h.control.document, text };
@@ -428,6 +428,7 @@ describe('studio', () => {
       '<<: { server: { port: 2, auth: { enabled: false } } }\n',
       '"server":\n  auth: { enabled: false }\n',
       `${text}config: { provider: file, path: /etc/passwd }\n`,
+      `${text}secrets: { a: { type: directory, path: /etc } }\n`,
       text.replace('[]', '["./evil.js"]'),
       text.replace('[]', './evil.js'),
     ]) {

@@ -7,7 +7,8 @@ test('names that tell of a secret, and those that only look so', () => {
   const telling =
     'api_key apikey token access_token GITHUB_TOKEN secret client_secret webhook_secret password db_password dsn read_dsn private_key AWS_SECRET_KEY aws_access_key Authorization cookie x-api-key';
   for (const name of telling.split(' ')) assert.ok(isSensitive(['tools', 'x', 'env', name]), name);
-  const others = 'max_tokens token_file token_window budget_tokens keys monkey key secrets password_file author';
+  const others =
+    'max_tokens first_token token_file token_window budget_tokens keys monkey key secrets password_file author';
   for (const name of others.split(' ')) assert.ok(!isSensitive(['tools', 'x', 'env', name]), name);
 });
 
