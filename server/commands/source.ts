@@ -9,11 +9,14 @@ import { loadSnapshot } from '../../core/config/load.ts';
 import { Loader, type LoadOptions } from '../../core/config/loader.ts';
 import type { Override } from '../../core/config/overrides.ts';
 import { writeRevision } from '../../core/config/revisions.ts';
+import { Secrets } from '../../core/config/secrets.ts';
+import { isSensitive } from '../../core/config/sensitive.ts';
 import type { Snapshot } from '../../core/config/snapshot.ts';
 import { HectorError } from '../../core/errors.ts';
 import type { ConfigContent, ConfigDocument, ConfigProvider } from '../../core/extension/config-provider.ts';
 import { type Logger, silentLogger } from '../../core/logger.ts';
 import { builtins } from '../../plugins/builtin.ts';
+import { discreet } from './discreet-provider.ts';
 import { type Flags, overridesOf } from './flags.ts';
 import { fileProvider, firstDocument, localPath, readLocal } from './local-document.ts';
 
@@ -197,7 +200,7 @@ function sourceName({ settings, options }: ConfigBlock): string {
 }
 
 async function createProvider(
-  { registered, options, settings }: ConfigBlock,
+  { registered, options, settings, secrets }: ConfigBlock,
   folder: string | undefined,
   logger: Logger,
 ): Promise<ConfigProvider> {
@@ -208,7 +211,11 @@ async function createProvider(
     warn: (message: string) => logger.warn({ provider: settings.provider }, message),
     ...(folder !== undefined && { folder }),
   };
-  return await registered.extension.create(options as never, context);
+  const written = Object.entries(options).flatMap(([name, value]) =>
+    typeof value === 'string' && isSensitive([name]) ? [value] : [],
+  );
+  const provider = await registered.extension.create(options as never, context);
+  return discreet(provider, new Secrets([...secrets.values, ...written]));
 }
 
 /** Without a file there is nothing to follow; what the flags and the environment say is a configuration all the same. */

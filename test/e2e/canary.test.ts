@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -201,10 +201,10 @@ const shelf = `import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 export default { apiVersion: 1, name: 'shelf', provides: [{ point: 'config', name: 'shelf', description: 'A file elsewhere',
-  options: { type: 'object', properties: { path: { type: 'string' } } },
-  create: ({ path }) => ({ async *watch(signal) {
+  options: { type: 'object', properties: { path: { type: 'string' }, token: { type: 'string' } } },
+  create: ({ path, token }) => ({ async *watch(signal) {
     while (!signal.aborted) {
-      const text = await readFile(path, 'utf8');
+      const text = await readFile(path, 'utf8').catch(() => { throw new Error('not with ' + token + ' or ' + encodeURIComponent(token)); });
       yield { text, source: 'shelf:' + path, revision: createHash('sha256').update(text).digest('hex') };
       await sleep(50, undefined, { signal }).catch(() => undefined);
     }
@@ -215,7 +215,7 @@ describe('no secret is told', { timeout: 120_000, concurrency: true }, () => {
   test('that came from a reference, wherever one looks: a source elsewhere, with a copy on disk', async (t) => {
     const { canaries, from, env, files, origin, vault } = await prepared(t);
     const text = sections(origin, from);
-    const local = `plugins: [./shelf.mjs]\n${stores(vault, from)}config: { provider: shelf, path: remote.yaml, watch: true, throttle: 0 }\n`;
+    const local = `plugins: [./shelf.mjs]\n${stores(vault, from)}config: { provider: shelf, path: remote.yaml, token: ${from('database')}, watch: true, throttle: 0 }\n`;
     await using hector = await startHector({
       config: local,
       files: { ...files, 'shelf.mjs': shelf, 'remote.yaml': text },
@@ -237,6 +237,11 @@ describe('no secret is told', { timeout: 120_000, concurrency: true }, () => {
     await writeFile(join(hector.folder, 'remote.yaml'), away(text, from));
     await until(async () => (await ask(serving, '/health/ready')).includes('unreachable'));
     await post(serving, '/agents/asker', { jsonrpc: '2.0', id: 1, method: 'ListTasks', params: {} });
+    await rm(join(hector.folder, 'remote.yaml'));
+    await until(async () => (await ask(serving, '/api/config/status')).includes('not with ***'));
+    for (const path of ['/api/config', '/health/ready']) await ask(serving, path);
+    await post(serving, '/api/config/reload', {});
+    await writeFile(join(hector.folder, 'remote.yaml'), text);
     for (const command of [
       ['info'],
       ['info', 'asker'],
