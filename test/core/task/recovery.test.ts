@@ -115,7 +115,7 @@ test('a run goes on with what it has saved, its caller, and the answer as it was
     await leave(
       place,
       'a',
-      {},
+      { hops: 3 },
       {
         changes: [said('kept, lost')],
         checkpoint: JSON.stringify({ parts: { '': { step: 2 }, '/inner': 'inside' }, answered: 5 }),
@@ -125,7 +125,7 @@ test('a run goes on with what it has saved, its caller, and the answer as it was
     await using next = process_(
       async function* run(message, context) {
         const { checkpoint, principal } = context;
-        seen.push(message.parts, checkpoint?.restored, checkpoint?.at('inner').restored, principal);
+        seen.push(message.parts, checkpoint?.restored, checkpoint?.at('inner').restored, principal, context.hops);
         yield text(' and more');
       },
       { storage: place.storage, keeping: resuming, resumable: true },
@@ -140,6 +140,7 @@ test('a run goes on with what it has saved, its caller, and the answer as it was
       { step: 2 },
       'inside',
       { subject: 'ada', scopes: ['read'], claims: { team: 'blue' } },
+      3,
     ]);
     assert.equal(await place.storage.runs?.follow('a', 0).then((news) => news?.held), false);
   }));

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Message } from '@a2a-js/sdk';
+import { AgentEvent, type AgentExecutor } from '@a2a-js/sdk/server';
 import { temporaryFolder } from '../../../support/extension.ts';
-import { ask, card, far, json, remoteAgent, streaming, talking } from './far-side.ts';
+import { ask, card, far, json, officialServer, remoteAgent, streaming, talking } from './far-side.ts';
 
 test('a card does not get to say that messages go to this machine or its networks', async () => {
   await using inside = await far((_, response) => json(response, {}));
@@ -31,4 +33,30 @@ test('what the configuration allows a card may name, and a file of the configura
   await writeFile(join(folder, 'far.json'), JSON.stringify(card(`${side.url}/rpc`)));
   await using filed = await remoteAgent({ agent_card_file: 'far.json' }, folder);
   assert.equal((await ask(filed.agent, 'go')).text, 'here');
+});
+
+test('the other side hears through how many agents a message came, in either version of the protocol', async () => {
+  for (const version of ['1.0', '0.3'] as const) {
+    const executor: AgentExecutor = {
+      async execute({ userMessage: { contextId } }, bus) {
+        bus.publish(
+          AgentEvent.message(
+            Message.fromJSON({ messageId: 'm', contextId, role: 'ROLE_AGENT', parts: [{ text: 'hi' }] }),
+          ),
+        );
+        bus.finished();
+      },
+      async cancelTask() {},
+    };
+    await using side = await officialServer(executor, version);
+    await using near = await remoteAgent({ url: side.url });
+    assert.equal((await ask(near.agent, 'go', { hops: 2 })).text, 'hi');
+    const sent = side.requests.filter(({ method }) => method === 'POST');
+    assert.deepEqual(
+      sent.map(({ headers }) => headers['x-hector-agent-depth']),
+      ['3'],
+      version,
+    );
+  }
+  await assert.rejects(remoteAgent({ url: 'http://a/', headers: { 'X-Hector-Agent-Depth': '0' } }), /must not set/);
 });
