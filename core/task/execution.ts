@@ -318,18 +318,7 @@ export class Execution {
   }
 
   #openStorage(): RunStorage {
-    const {
-      principal,
-      message,
-      accepts = [],
-      extensions,
-      requestId,
-      task,
-      version,
-      claimed,
-      history,
-      hops,
-    } = this.#options;
+    const { principal, message, accepts = [], extensions, requestId, task, version, claimed, history } = this.#options;
     const { subject, scopes, claims } = principal;
     return new RunStorage({
       id: this.id,
@@ -344,7 +333,7 @@ export class Execution {
         extensions: [...(extensions ?? [])],
         answers: claimed?.answers ?? task.history.length > 1,
         ...(requestId !== undefined && { requestId }),
-        ...(hops !== undefined && { hops }),
+        hops: this.#options.hops ?? 0,
       },
       resumable: this.agent.agent.resumable === true,
       // A conversation that the caller brings along goes with its caller.
