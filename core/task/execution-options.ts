@@ -53,6 +53,12 @@ export interface ExecutionOptions {
   readonly observer: ExecutionObserver;
 }
 
+/** What a run comes to that does not end its task: another process is to go on with it, or does so already. */
+export interface Departure {
+  readonly reason: Error;
+  readonly handOver: boolean;
+}
+
 /** Told in this order; each once, and `stored` only if `ended` said that the task was not. */
 export interface ExecutionObserver {
   /** The task has ended or waits for its caller. Called just before the readers learn of it. */

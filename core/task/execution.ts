@@ -1,37 +1,22 @@
-import type { Task, TaskState } from '../a2a.ts';
+import type { Task } from '../a2a.ts';
 import { errorCode, HectorError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease, ServedAgent } from '../runtime/generation.ts';
-import { attributes } from '../telemetry/names.ts';
-import { beginAgent } from '../telemetry/observed-agent.ts';
-import type { AgentRequest } from '../telemetry/telemetry.ts';
-import { errorTypeOf } from '../telemetry/work.ts';
 import { unlessAborted, within } from '../waiting.ts';
 import { agentContext } from './agent-context.ts';
 import { AgentRun } from './agent-run.ts';
-import type { ExecutionOptions } from './execution-options.ts';
+import type { Departure, ExecutionOptions } from './execution-options.ts';
 import { failureDetails } from './failure.ts';
 import type { KeptEvents } from './kept-events.ts';
 import { lostTask } from './lost-task.ts';
 import type { TaskReader } from './reader.ts';
 import { TaskRecord } from './record.ts';
+import { storableRequest } from './run-request.ts';
 import { RunStorage } from './run-storage.ts';
+import { RunTelemetry } from './run-telemetry.ts';
 import { type Save, save } from './save.ts';
 import { lingerMs, saveMs, taskSettings } from './settings.ts';
 import { taskSize } from './size.ts';
-
-/** What a run comes to that does not end its task: another process is to go on with it, or does so already. */
-interface Departure {
-  readonly reason: Error;
-  readonly handOver: boolean;
-}
-
-const outcomes: Readonly<Partial<Record<TaskState, AgentRequest['status']>>> = {
-  TASK_STATE_COMPLETED: 'success',
-  TASK_STATE_CANCELED: 'canceled',
-  TASK_STATE_INPUT_REQUIRED: 'input_required',
-  TASK_STATE_AUTH_REQUIRED: 'input_required',
-};
 
 /**
  * One run of one agent on one message. Depends on no reader: it goes on when all of them have left.
@@ -46,7 +31,6 @@ export class Execution {
   readonly owner: string;
   readonly agent: ServedAgent;
   readonly messageId: string;
-  readonly #begun = performance.now();
   readonly #lease: Lease;
   readonly #options: ExecutionOptions;
   readonly #logger: Logger;
@@ -54,6 +38,7 @@ export class Execution {
   readonly #settled: Promise<Task>;
   #settle: (task: Task | Promise<never>) => void = () => {};
   readonly #run: AgentRun;
+  readonly #telemetry: RunTelemetry;
   readonly #storage: RunStorage;
   #departure: Departure | undefined;
   #failure: Error | undefined;
@@ -89,6 +74,7 @@ export class Execution {
         void this.#conclude();
       },
     });
+    this.#telemetry = new RunTelemetry(options, this.#run);
     this.#settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -205,16 +191,10 @@ export class Execution {
   }
 
   async #work(): Promise<void> {
-    const { message, detached } = this.#options;
-    const work = beginAgent(this.agent.name, { taskId: this.id, contextId: this.contextId }, detached);
-    work?.payload(attributes.inputMessages, () => [message]);
-    const run = async () => {
-      await this.#run.work(message, this.#context());
+    await this.#telemetry.trace(async () => {
+      await this.#run.work(this.#options.message, this.#context());
       await this.#conclude();
-    };
-    await (work ? work.within(run) : run());
-    if (this.#run.outcome?.state === 'TASK_STATE_FAILED') work?.failed(this.#run.failure);
-    work?.end();
+    });
     await this.#save?.over;
     this.#release();
   }
@@ -245,7 +225,7 @@ export class Execution {
     if (this.#departure && (await this.#departed(this.#departure))) return;
     const { state, parts } = this.#run.outcome ?? { state: 'TASK_STATE_FAILED' };
     const task = this.#record.conclude(state, parts);
-    this.#tell(state);
+    this.#telemetry.ended(state);
     this.#save = this.#saving(task);
     const stored = await this.#save.inTime;
     this.#failure = stored ? undefined : this.#untold(this.#save.failure);
@@ -255,16 +235,6 @@ export class Execution {
       this.#record.publish();
       this.#settle(task);
     }
-  }
-
-  #tell(state: TaskState): void {
-    const status = outcomes[state] ?? 'error';
-    this.#options.telemetry.agentAsked({
-      agent: this.agent.name,
-      status,
-      seconds: (performance.now() - this.#begun) / 1_000,
-      ...(status === 'error' && { errorType: errorTypeOf(this.#run.failure ?? new Error(state)) }),
-    });
   }
 
   /** Whether it is another process's task now. */
@@ -318,23 +288,14 @@ export class Execution {
   }
 
   #openStorage(): RunStorage {
-    const { principal, message, accepts = [], extensions, requestId, task, version, claimed, history } = this.#options;
-    const { subject, scopes, claims } = principal;
+    const { version, claimed, history } = this.#options;
     return new RunStorage({
       id: this.id,
       owner: this.owner,
       agent: this.agent.name,
       contents: this.generation.contents,
       record: this.#record,
-      request: {
-        message,
-        principal: { subject, scopes, claims },
-        accepts,
-        extensions: [...(extensions ?? [])],
-        answers: claimed?.answers ?? task.history.length > 1,
-        ...(requestId !== undefined && { requestId }),
-        hops: this.#options.hops ?? 0,
-      },
+      request: storableRequest(this.#options),
       resumable: this.agent.agent.resumable === true,
       // A conversation that the caller brings along goes with its caller.
       journal: history ? undefined : this.#options.journal,

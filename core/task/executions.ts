@@ -20,7 +20,7 @@ import { type RestingReader, readerOf, type TaskReader } from './reader.ts';
 import { busy, notCancelable, notFound, requireHops } from './refusals.ts';
 import type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 import { repeats, SentMessages } from './sent-messages.ts';
-import { graceMs, saveMs, taskSettings } from './settings.ts';
+import { cancelElsewhereMs, cancelMs, graceMs, saveMs, taskSettings } from './settings.ts';
 
 export type { SendRequest, StartedRun, TaskCaller } from './requests.ts';
 
@@ -42,10 +42,6 @@ interface Continuation {
   readonly claimed?: ClaimedStart;
 }
 
-/** How long `cancel` waits for a cancelled task to have ended, here and elsewhere. */
-const cancelMs = 1_000;
-const cancelElsewhereMs = 5_000;
-
 /**
  * All that runs in this process, of whatever generation, and what has run, as the stores of the generations have it.
  *
@@ -60,16 +56,13 @@ export class Executions {
   /** Held while a task that waits for its caller is continued or cancelled. */
   readonly #transitions = new KeyedLock();
   readonly journals: Journals;
+  readonly #options: ExecutionsOptions;
   #closed = false;
 
-  readonly #telemetry: Telemetry;
-  readonly #onStarted: ((run: StartedRun) => void) | undefined;
-
-  constructor({ logger, telemetry = noTelemetry, onStarted, journalTimes }: ExecutionsOptions) {
-    this.#telemetry = telemetry;
-    this.#logger = logger;
-    this.#onStarted = onStarted;
-    this.journals = new Journals(logger, journalTimes);
+  constructor(options: ExecutionsOptions) {
+    this.#options = options;
+    this.#logger = options.logger;
+    this.journals = new Journals(options.logger, options.journalTimes);
   }
 
   /** Tasks that have not ended. */
@@ -204,7 +197,7 @@ export class Executions {
       tasksOf: async (ids) => (await Promise.all(ids.map((id) => this.get(caller, id)))).filter((each) => !!each),
       ...continuation,
       detached: detached || continuation.claimed !== undefined,
-      telemetry: this.#telemetry,
+      telemetry: this.#options.telemetry ?? noTelemetry,
       journal: this.journals.of(generation.contents.tasks),
       logger: this.#logger,
       observer: this.#table,
@@ -228,7 +221,7 @@ export class Executions {
   /** What goes wrong with those who follow a task is not the task's. */
   #tellStarted(run: StartedRun): void {
     try {
-      this.#onStarted?.(run);
+      this.#options.onStarted?.(run);
     } catch (error) {
       const { secrets } = run.caller.lease.generation.contents;
       const names = { task: run.taskId, agent: run.caller.agent };

@@ -58,3 +58,7 @@ export function taskSettings(config: HectorConfig): TaskSettings {
   }
   return settings;
 }
+
+/** How long `cancel` waits for a cancelled task to have ended, here and elsewhere. */
+export const cancelMs = 1_000;
+export const cancelElsewhereMs = 5_000;
