@@ -47,7 +47,7 @@ storage: { tasks: { backend: sql, database: file }, sessions: { backend: sql, da
 server:
   openai: { enabled: true }
   mcp: { enabled: true }
-  auth: { enabled: true, api_keys: [${from('caller')}] }
+  auth: { enabled: true, api_keys: [{ key: ${from('caller')}, subject: caller, roles: [operator] }] }
 `;
 
 const file = 'driver: sqlite, database: hector.db';

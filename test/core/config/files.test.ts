@@ -157,7 +157,7 @@ test('a changed module of a function tool is loaded anew, whatever its time says
     const { files } = await generations.build();
     assert.deepEqual([...files.keys()], [module]);
     const [tool] = await tools();
-    answers.push(await tool?.execute({}, {} as never), tool);
+    answers.push(await tool?.execute({}, { agent: 'a', signal: new AbortController().signal } as never), tool);
   }
   assert.deepEqual([answers[0], answers[2], answers[4]], ['one', 'two', 'two']);
   assert.equal(answers[3], answers[5], 'an unchanged one is the same tool');

@@ -116,7 +116,6 @@ test('both placements are one configuration', async () => {
     [
       ['databases.m', 1],
       ['server.memory', 4],
-      ['server.observability', 5],
     ],
   );
 });

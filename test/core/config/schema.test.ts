@@ -111,8 +111,8 @@ test('every key that is not acted on is listed with what it waits for', () => {
   assert.equal(found.get('databases.* (driver: mysql)')?.startsWith('databases'), true);
   assert.equal(found.get('document_stores.*.search.enable_hyde'), 'query expansion');
   assert.deepEqual(
-    new Map(comingPaths(composedSchema(registry)).map(({ path, what }) => [path, what])).get('observability'),
-    'metrics and traces',
+    new Map(comingPaths(composedSchema(registry)).map(({ path, what }) => [path, what])).get('guardrails'),
+    'guardrails',
   );
 });
 

@@ -147,9 +147,9 @@ test('a report for programs', async () => {
     ],
     warnings: [],
   });
-  const fine = reportJson(await load('observability: {}\n', { environment }));
+  const fine = reportJson(await load('guardrails: {}\n', { environment }));
   assert.deepEqual(
     [fine.valid, fine.errors.length, fine.warnings.map(({ path }) => path)],
-    [true, 0, ['observability']],
+    [true, 0, ['guardrails']],
   );
 });
