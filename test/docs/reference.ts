@@ -117,7 +117,7 @@ function instances(title: string, entry: JsonSchema, selector: string, skip: rea
 export function configurationReference(): string {
   const sections = schema.properties as Record<string, JsonSchema>;
   const entryOf = (name: string) => sections[name]?.additionalProperties as JsonSchema;
-  const fixed = ['server', 'storage', 'rate_limiting', 'logger', 'defaults'];
+  const fixed = ['server', 'storage', 'rate_limiting', 'observability', 'logger', 'defaults'];
   const top = ['version', 'name', 'description', 'plugins'];
   const stores = entryOf('document_stores');
   const { auth } = (sections['server']?.properties ?? {}) as Record<string, JsonSchema>;
