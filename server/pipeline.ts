@@ -58,7 +58,7 @@ export function pipeline({
   app.use(lease(runtime));
   app.use(origin());
   app.use(authenticate());
-  app.use(capacity());
+  app.use(capacity(observer));
   app.use(rateLimiting(logger));
   for (const each of ownRoutes) app.use(each);
   for (const each of routes) app.use(each.routes() as Middleware<RequestState>);

@@ -9,6 +9,7 @@ import { inspect } from './inspect.ts';
 import type { FileContents } from './interpolate.ts';
 import type { ConfigPath } from './issue.ts';
 import { folderIn } from './loaded-agent.ts';
+import { checkMetrics } from './metrics-section.ts';
 import { normalize } from './normalize.ts';
 import { applyOverrides, type Override } from './overrides.ts';
 import type { Language } from './plugins.ts';
@@ -68,6 +69,7 @@ export async function loadRest(tree: ConfigTree, options: RestOptions): Promise<
   const { uses, files: named } = inspect(tree, compiled.rest, { findings, secrets, folderOf });
   const optionFiles = await hashFiles(named, files, hashes);
   checkStorage(tree, findings);
+  checkMetrics(tree, findings);
   checkRateLimiting(tree, findings);
   checkCheckpoint(tree, findings);
   deepFreeze(tree.root);

@@ -60,6 +60,9 @@ export const metrics = {
   httpDuration: 'http_request_duration_seconds',
   inFlight: 'inflight_requests',
   runningTasks: 'tasks_running',
+  runningTasksLimit: 'tasks_running_limit',
+  httpInFlight: 'http_inflight_requests',
+  httpInFlightLimit: 'http_inflight_requests_limit',
   pushDeliveries: 'push_deliveries_total',
   recoveredTasks: 'tasks_recovered_total',
   configSuccessful: 'config_last_reload_successful',
@@ -74,3 +77,11 @@ export const metrics = {
   configExpired: 'config_generations_expired_total',
   buildInfo: 'build_info',
 } as const;
+
+/** Every label of a metric, those of the process among them: a label of the configuration must be another one. */
+export const labels: ReadonlySet<string> = new Set(
+  (
+    'agent backend component error_type generation hash kind le major method minor model operation patch provider result ' +
+    'revision route space status tool type version'
+  ).split(' '),
+);

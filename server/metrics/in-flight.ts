@@ -1,4 +1,5 @@
 import type { Generation } from '../../core/runtime/generation.ts';
+import { restPath } from '../a2a/rest-path.ts';
 import { others } from './capped-label.ts';
 
 /** What the in-flight metric reads of a runtime. */
@@ -30,6 +31,19 @@ export function inFlight({ current, draining }: Generations): InFlight[] {
   });
 }
 
+/** Requests over HTTP that hold a generation: whatever is answered but for what is told of the process. */
+export function httpInFlight({ current, draining }: Generations, scrapedAt: string): number {
+  const generations = current ? [...draining, current] : draining;
+  const scrape = `GET ${scrapedAt}`;
+  let requests = 0;
+  for (const { holders } of generations)
+    for (const holder of holders) if (request.test(holder) && holder !== scrape) requests++;
+  return requests;
+}
+
+/** `lease` names a request by its method and path, and tasks otherwise. */
+const request = /^[A-Z-]+ \//;
+
 /** Names of agents and nothing else that callers may have put into a URL. */
 function countByAgent({ holders, contents: { agents } }: Generation): Map<string, number> {
   const counts = new Map<string, number>();
@@ -47,9 +61,9 @@ function agentOf(holder: string): string | undefined {
   if (!holder.startsWith(prefix) && holder.slice(0, prefix.length).toLowerCase() !== prefix.toLowerCase())
     return undefined;
   const name = holder.slice(prefix.length, holder.endsWith('/') ? -1 : undefined);
-  if (!name.includes('%')) return name;
+  if (!/[%/]/.test(name)) return name;
   try {
-    return decodeURIComponent(name);
+    return name.includes('/') ? restPath(`/agents/${name}`)?.agent : decodeURIComponent(name);
   } catch {
     // It is answered with 400 and reaches no agent.
     return undefined;

@@ -3,7 +3,7 @@ import type { ObservabilityConfig } from '../../core/config/language/observabili
 import type { ConfigStatus, ReloadEvent } from '../../core/config/status.ts';
 import { metrics as names } from '../../core/telemetry/names.ts';
 import { version } from '../version.ts';
-import { type Generations, inFlight } from './in-flight.ts';
+import { type Generations, httpInFlight, inFlight } from './in-flight.ts';
 import { makers } from './makers.ts';
 import { processMetrics } from './process.ts';
 import { type WorkInstruments, workInstruments } from './work-instruments.ts';
@@ -125,6 +125,21 @@ export function createInstruments(
   );
   gauge(names.runningTasks, 'Tasks at work in this process.', [], function collect() {
     this.set(running());
+  });
+  const limits = () => runtime.current?.contents.config.server.limits;
+  gauge(
+    names.runningTasksLimit,
+    'How many tasks may be at work: server.limits.max_running_tasks.',
+    [],
+    function collect() {
+      this.set(limits()?.max_running_tasks ?? 0);
+    },
+  );
+  gauge(names.httpInFlight, 'Requests over HTTP that are being answered, streams among them.', [], function collect() {
+    this.set(httpInFlight(runtime, settings.endpoint));
+  });
+  gauge(names.httpInFlightLimit, 'How many there may be: server.limits.max_requests.', [], function collect() {
+    this.set(limits()?.max_requests ?? 0);
   });
   gauge(names.buildInfo, 'The version of Hector.', ['version']).set({ version }, 1);
   const work = workInstruments({ counter, histogram });

@@ -9,6 +9,8 @@ export interface Metrics extends Telemetry, Pick<WorkInstruments, 'httpAnswered'
   /** From now on there are instruments, as the configuration of the start has them. What has happened before is counted. */
   start(settings: MetricsSettings): void;
   readonly enabled: boolean;
+  /** Where they are scraped. */
+  readonly endpoint: string | undefined;
   /** A document was served or refused. */
   reloaded(event: ReloadEvent): void;
   /** These agents serve from now on; what was counted of others is forgotten in a while. */
@@ -51,6 +53,11 @@ export function createMetrics(options: MetricsOptions & { readonly graceMs?: num
     return making;
   };
   const removed = new RemovedAgents((agents) => record((to) => void to.drop(agents)), options.graceMs);
+  /** What an agent has done. */
+  const recordOf = (agent: string, tell: Record) => {
+    removed.worked(agent);
+    record(tell);
+  };
   return {
     start(given) {
       settings = given;
@@ -62,6 +69,9 @@ export function createMetrics(options: MetricsOptions & { readonly graceMs?: num
     get enabled() {
       return settings?.enabled !== false;
     },
+    get endpoint() {
+      return settings?.endpoint;
+    },
     reloaded(event) {
       const at = new Date();
       const provider = options.status()?.provider ?? '';
@@ -69,9 +79,9 @@ export function createMetrics(options: MetricsOptions & { readonly graceMs?: num
     },
     served: (agents) => removed.served(agents),
     expired: () => record((to) => to.expired()),
-    agentAsked: (request) => (made ? made.agentAsked(request) : record((to) => to.agentAsked(request))),
-    modelAsked: (call) => (made ? made.modelAsked(call) : record((to) => to.modelAsked(call))),
-    toolCalled: (call) => (made ? made.toolCalled(call) : record((to) => to.toolCalled(call))),
+    agentAsked: (request) => recordOf(request.agent, (to) => to.agentAsked(request)),
+    modelAsked: (call) => recordOf(call.agent, (to) => to.modelAsked(call)),
+    toolCalled: (call) => recordOf(call.agent, (to) => to.toolCalled(call)),
     storageAsked: (call) => (made ? made.storageAsked(call) : record((to) => to.storageAsked(call))),
     httpAnswered: (answer) => (made ? made.httpAnswered(answer) : record((to) => to.httpAnswered(answer))),
     pushed: (result) => record((to) => to.pushed(result)),

@@ -1,7 +1,7 @@
 import type { Counter, Histogram } from 'prom-client';
 import { metrics as names } from '../../core/telemetry/names.ts';
 import type { Telemetry } from '../../core/telemetry/telemetry.ts';
-import { CappedLabel } from './capped-label.ts';
+import { CappedLabel, CappedUses } from './capped-label.ts';
 import type { Makers } from './makers.ts';
 
 export interface HttpAnswer {
@@ -64,8 +64,16 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
   );
   const pushes = counter(names.pushDeliveries, 'Notifications to webhooks.', ['result']);
   const recoveries = counter(names.recoveredTasks, 'Tasks taken over from processes that have ended.', ['result']);
+  // From the start: of a series that appears with its first event, that event is not seen.
+  for (const result of ['delivered', 'failed', 'dropped']) pushes.inc({ result }, 0);
+  for (const result of ['resumed', 'failed']) recoveries.inc({ result }, 0);
 
   const caps = { agent: new CappedLabel(500), tool: new CappedLabel(500), model: new CappedLabel(200) };
+  const uses = { tool: new CappedUses(5_000), model: new CappedUses(2_000) };
+  const userOf = (kind: 'tool' | 'model', agentName: string, name: string) => {
+    const agent = caps.agent.value(agentName);
+    return [agent, uses[kind].value(agent, caps[kind].value(name))] as const;
+  };
   const errorTypes = new CappedLabel(200);
   const failed = (component: string, errorType: string) =>
     errors.inc({ component, error_type: errorTypes.value(errorType) });
@@ -89,8 +97,9 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
       agentDuration.observe({ agent }, seconds);
       if (errorType !== undefined) failed('agent', errorType);
     },
-    modelAsked({ agent, provider, model, status, seconds, firstSeconds, usage, errorType }) {
-      const labels = { agent: caps.agent.value(agent), provider, model: caps.model.value(model) };
+    modelAsked({ agent: user, provider, model: name, status, seconds, firstSeconds, usage, errorType }) {
+      const [agent, model] = userOf('model', user, name);
+      const labels = { agent, provider, model };
       llmRequests.inc({ ...labels, status });
       llmDuration.observe(labels, seconds);
       if (firstSeconds !== undefined) llmFirst.observe(labels, firstSeconds);
@@ -102,8 +111,9 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
       }
       if (errorType !== undefined) failed('llm', errorType);
     },
-    toolCalled({ agent, tool, status, seconds, errorType }) {
-      const labels = { agent: caps.agent.value(agent), tool: caps.tool.value(tool) };
+    toolCalled({ agent: user, tool: name, status, seconds, errorType }) {
+      const [agent, tool] = userOf('tool', user, name);
+      const labels = { agent, tool };
       toolCalls.inc({ ...labels, status });
       toolDuration.observe(labels, seconds);
       if (errorType !== undefined) failed('tool', errorType);
@@ -127,7 +137,7 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
       for (const instrument of byAgent) {
         for (const labels of await seriesOf(instrument, agents)) instrument.remove(labels);
       }
-      for (const agent of agents) caps.agent.forget(agent);
+      for (const agent of agents) for (const each of [caps.agent, uses.tool, uses.model]) each.forget(agent);
     },
   };
 }

@@ -68,19 +68,16 @@ class Occupancy {
 
 const retry = { headers: { 'Retry-After': '1' } };
 
-/** Scrapers must see a server that is full. */
-const unlimited: ReadonlySet<string> = new Set(['/metrics']);
-
 /**
  * Limits how many requests are answered at once, and how many streams are open: over what the process takes on the answer is
  * 503, over what one caller may have it is 429. A request is over when its response is, or its client has gone. What is counted
- * stays over a reload; what limits it is the request's own generation.
+ * stays over a reload; what limits it is the request's own generation. Scrapers must see a server that is full.
  */
-export function capacity(): Middleware<RequestState> {
+export function capacity(scraped?: { readonly endpoint?: string | undefined }): Middleware<RequestState> {
   const requests = new Occupancy(requestKind);
   const streams = new Occupancy(streamKind);
   return function capacity(ctx, next) {
-    if (unlimited.has(ctx.path)) return next();
+    if (ctx.path === scraped?.endpoint) return next();
     const { limits } = ctx.state.lease.generation.contents.config.server;
     const caller = callerOf(ctx);
     const most = { all: limits.max_requests, caller: limits.max_requests_per_caller };

@@ -40,10 +40,12 @@ class ObservedRequest implements RequestState {
 /** Whoever counts requests. */
 export interface HttpObserver {
   httpAnswered(answer: HttpAnswer): void;
+  /** Where it is scraped. */
+  readonly endpoint?: string | undefined;
 }
 
 /** What asks whether the process is well asks often, and is no part of a trace. */
-const probes = /^\/(?:health|metrics)(?:\/|$)/;
+const probes = /^\/health(?:\/|$)/;
 
 /**
  * Gives the request its id, its span and its place in the counts, and writes one line when it is over: at debug when it went
@@ -56,11 +58,13 @@ export function observe(logger: Logger, observer?: HttpObserver): Middleware<Req
     ctx.state = new ObservedRequest(requestId, logger);
     ctx.res.setHeader('X-Request-Id', requestId);
     const started = performance.now();
-    const work = probes.test(ctx.path) ? undefined : begin(ctx);
+    const scraped = ctx.path === observer?.endpoint;
+    const work = scraped || probes.test(ctx.path) ? undefined : begin(ctx);
     onResponseClose(ctx.req, ctx.res, () => {
       const { status, method, path } = ctx;
       const elapsed = performance.now() - started;
-      observer?.httpAnswered({ method: methodOf(method), route: routeOf(path), status, seconds: elapsed / 1_000 });
+      const route = scraped ? path : routeOf(path);
+      observer?.httpAnswered({ method: methodOf(method), route, status, seconds: elapsed / 1_000 });
       if (work) end(work, status);
       const ms = Math.round(elapsed * 10) / 10;
       const fields = { requestId, method, path, status, ms, ...(ctx.res.writableFinished ? {} : { aborted: true }) };

@@ -2,31 +2,41 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { alone, findProgram, installPackages, mayInstall } from './service.ts';
 
-/** Prometheus's own linter: PROMTOOL names one of one's own. */
-const find = () => findProgram(process.env['PROMTOOL'] ?? 'promtool');
+/** Prometheus and its own linter, from one package: PROMTOOL and PROMETHEUS name ones of one's own. */
+const find = async () => ({
+  promtool: await findProgram(process.env['PROMTOOL'] ?? 'promtool'),
+  prometheus: await findProgram(process.env['PROMETHEUS'] ?? 'prometheus'),
+});
 
-let promtool = await find();
-if (!promtool && mayInstall) {
-  promtool = await alone('prometheus', async () => {
+let found = await find();
+if (!(found.promtool && found.prometheus) && mayInstall) {
+  found = await alone('prometheus', async () => {
     const meanwhile = await find();
-    if (meanwhile) return meanwhile;
+    if (meanwhile.promtool && meanwhile.prometheus) return meanwhile;
     await installPackages('prometheus');
     return await find();
   });
 }
 
-/** What is missing, for `skip`; nothing where promtool is there. */
-export const promtoolMissing = promtool
-  ? false
-  : 'promtool is not installed: apt-get install prometheus, or set HECTOR_TEST_INSTALL';
+const missing = (program: string | undefined, name: string) =>
+  program ? false : `${name} is not installed: apt-get install prometheus, or set HECTOR_TEST_INSTALL`;
 
-/** What `promtool check metrics` finds fault with; empty when there is nothing. */
-export async function lintMetrics(text: string): Promise<string> {
-  const child = spawn(promtool as string, ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
+/** What is missing, for `skip`; `false` where it is there. */
+export const promtoolMissing = missing(found.promtool, 'promtool');
+export const prometheusMissing = missing(found.prometheus, 'prometheus');
+
+export const prometheusProgram = () => found.prometheus as string;
+
+/** What `promtool` says, with what it is given. */
+export async function promtool(args: readonly string[], input = ''): Promise<{ ok: boolean; output: string }> {
+  const child = spawn(found.promtool as string, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-  child.stdin.end(text);
+  child.stdin.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
-  return code === 0 ? output.trim() : `${output.trim()} (exit code ${code})`;
+  return { ok: code === 0, output: code === 0 ? output.trim() : `${output.trim()} (exit code ${code})` };
 }
+
+/** What `promtool check metrics` finds fault with; empty when there is nothing. */
+export const lintMetrics = async (text: string) => (await promtool(['check', 'metrics'], text)).output;

@@ -49,7 +49,8 @@ export async function serving(
   const operations = new Operations({ runtime, version: '2.0.0', logger, pingMs: 100, cacheMs: 0 });
   const router = new Router<RequestState>();
   routes(router);
-  const app = pipeline({ runtime, operations, logger, routes: [router] });
+  const observer = { endpoint: '/metrics', httpAnswered: () => {} };
+  const app = pipeline({ runtime, operations, logger, observer, routes: [router] });
   const server = await listen({ ...serverDefaults, ...wish?.server }, app.callback(), logger);
   const port = portOf(server);
   return {

@@ -1,0 +1,71 @@
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { prometheusProgram } from './promtool.ts';
+import { freePort, serviceFolder, startService } from './service.ts';
+
+export const deployed = join(import.meta.dirname, '../../deploy/prometheus');
+
+export interface Result {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export interface Prometheus extends AsyncDisposable {
+  readonly url: string;
+  query(expression: string): Promise<readonly Result[]>;
+  /** Anything else of `/api/v1`. */
+  // biome-ignore lint/suspicious/noExplicitAny: each path answers with something else.
+  get(path: string): Promise<any>;
+}
+
+/** A real Prometheus with the configuration of deploy/prometheus, which scrapes this address, and every second. */
+export async function startPrometheus(target: string): Promise<Prometheus> {
+  const folder = await serviceFolder('prometheus');
+  const config = await readFile(join(deployed, 'prometheus.yml'), 'utf8');
+  const ours = config
+    .replace(/targets: \['[^']*'\]/, `targets: ['${target}']`)
+    .replaceAll(/(_interval): 15s/g, '$1: 1s');
+  if (!ours.includes(target) || !ours.includes('scrape_interval: 1s'))
+    throw new Error(`nothing to replace:\n${config}`);
+  await writeFile(join(folder, 'prometheus.yml'), ours);
+  await copyFile(join(deployed, 'alerts.yml'), join(folder, 'alerts.yml'));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const get = async (path: string) => {
+    const response = await fetch(`${url}/api/v1/${path}`);
+    const body = (await response.json()) as { status: string; error?: string; data: unknown };
+    if (body.status !== 'success') throw new Error(`${path}: ${body.error}`);
+    return body.data;
+  };
+  const service = await startService({
+    name: 'prometheus',
+    port,
+    folder,
+    command: () => ({
+      program: prometheusProgram(),
+      args: [
+        '--config.file=prometheus.yml',
+        `--storage.tsdb.path=${join(folder, 'data')}`,
+        `--web.listen-address=127.0.0.1:${port}`,
+      ],
+    }),
+    ready: () =>
+      fetch(`${url}/-/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+  });
+  return {
+    url,
+    get,
+    async query(expression) {
+      type Answer = { result: { metric: Result['metric']; value: [number, string] }[] };
+      const { result } = (await get(`query?query=${encodeURIComponent(expression)}`)) as Answer;
+      return result.map(({ metric, value: [, text] }) => ({
+        metric,
+        value: text === '+Inf' ? Number.POSITIVE_INFINITY : Number(text),
+      }));
+    },
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
+  };
+}
