@@ -188,10 +188,10 @@ test('no counter goes back, however often the configuration is swapped under loa
   const highest = new Map<string, number>();
   const compare = async () => {
     const { families } = await scrapeOf(hector);
-    const now = families
+    const now: readonly (readonly [string, number])[] = families
       .filter(({ type, name }) => type !== 'gauge' && name.startsWith('hector_'))
       .flatMap(({ samples }) => samples)
-      .map(({ name, labels, value }) => [`${name} ${JSON.stringify(labels)}`, value] as const);
+      .map(({ name, labels, value }) => [`${name} ${JSON.stringify(labels)}`, value]);
     const values = new Map(now);
     for (const [series, value] of highest)
       assert.ok((values.get(series) ?? -1) >= value, `${series} was ${value} and is ${values.get(series)}`);

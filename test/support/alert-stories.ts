@@ -78,7 +78,7 @@ export const stories: Readonly<Record<string, Story>> = {
   HectorHttpErrors: {
     fires: [
       grows('hector_http_requests_total', { route: '/agents/{name}', status: '200' }, 90),
-      grows('hector_http_requests_total', { route: '/agents/{name}/message:send', status: '500' }, 10),
+      grows('hector_http_requests_total', { route: '/agents/{name}/message:send', status: '503' }, 10),
     ],
     silent: [
       grows('hector_http_requests_total', { route: '/agents/{name}', status: '200' }, 90),
