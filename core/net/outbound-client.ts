@@ -1,5 +1,6 @@
 import type { Agent, RequestInit, Response as UndiciResponse } from 'undici';
 import { HectorError } from '../errors.ts';
+import { traceHeaders } from '../telemetry/work.ts';
 import { unlessAborted, within } from '../waiting.ts';
 import { AddressGuard, configuredKinds, outboundRefused, type Resolve } from './address-guard.ts';
 import { boundedBody, RequestClock } from './bounded-body.ts';
@@ -114,7 +115,7 @@ export class GuardedClient implements OutboundClient {
       this.#options.permit?.(url);
       const sent: RequestInit = {
         method,
-        headers: headers.map(([name, value]) => [name, value]),
+        headers: this.#headersFor(url, headers),
         body,
         redirect: 'manual',
         signal,
@@ -129,6 +130,14 @@ export class GuardedClient implements OutboundClient {
       }
       hop = next;
     }
+  }
+
+  /** A trace goes on where the configuration has sent us, and is nobody else's business. */
+  #headersFor({ hostname, protocol, port }: URL, headers: Hop['headers']): [string, string][] {
+    const place = placeOf(hostname, portOf({ protocol, port }));
+    const traced = this.#configured.has(place) ? traceHeaders() : undefined;
+    const own = headers.filter(([name]) => traced?.[name] === undefined);
+    return [...own, ...Object.entries(traced ?? {})].map(([name, value]) => [name, value]);
   }
 
   #load(): Promise<Loaded> {

@@ -25,7 +25,7 @@ export interface GuardedFetch {
 }
 
 export interface OutboundClientOptions {
-  /** URLs that the configuration holds: what is at their host and port may be at a private address. */
+  /** URLs that the configuration holds: what is at their host and port may be at a private address, and is told of the trace. */
   readonly configured?: readonly (string | URL)[];
   /** How long to wait for a connection. Default: 10 s. */
   readonly connectMs?: number;

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HectorError, type Logger, type Outbound, type ToolProgress, unlessAborted } from '../../../core/index.ts';
+import {
+  HectorError,
+  type Logger,
+  type Outbound,
+  type ToolProgress,
+  traceHeaders,
+  unlessAborted,
+} from '../../../core/index.ts';
 import { Connection, noDeadlineMs } from './connection.ts';
 import { deadline } from './deadline.ts';
 import { asItIs, type Listing, listTools } from './listing.ts';
@@ -263,11 +270,13 @@ export class Server implements AsyncDisposable {
     const { connectMs, callMs } = this.#options;
     const { tool, arguments: args, signal } = call;
     signal.throwIfAborted();
+    // As a header would, for a server that is spoken to without any.
+    const traced = traceHeaders();
     const start = performance.now();
     let furthest = Number.NEGATIVE_INFINITY;
     try {
       return await connection.client.request(
-        { method: 'tools/call', params: { name: tool, arguments: args } },
+        { method: 'tools/call', params: { name: tool, arguments: args, ...(traced && { _meta: traced }) } },
         asItIs,
         {
           signal,

@@ -14,7 +14,12 @@ export interface Seen {
   lists: number;
   cancelled: string[];
   /** Method and session of every request. */
-  readonly requests: { method: string; session: string | undefined; authorization: string | undefined }[];
+  readonly requests: {
+    method: string;
+    session: string | undefined;
+    authorization: string | undefined;
+    traceparent?: string;
+  }[];
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -58,8 +63,13 @@ const newSeen = (): Seen => ({ lists: 0, cancelled: [], requests: [] });
 
 function note(seen: Seen, request: IncomingMessage): void {
   const session = request.headers['mcp-session-id'];
-  const { authorization } = request.headers;
-  seen.requests.push({ method: request.method ?? '', session: session as string | undefined, authorization });
+  const { authorization, traceparent } = request.headers;
+  seen.requests.push({
+    method: request.method ?? '',
+    session: session as string | undefined,
+    authorization,
+    ...(typeof traceparent === 'string' && { traceparent }),
+  });
 }
 
 /** The official server of today over streamable HTTP, with sessions. */

@@ -9,6 +9,7 @@ const basic = [
   'slow',
   'endless',
   'identity',
+  'meta',
   'child',
   'change',
   'die',
@@ -90,6 +91,8 @@ export function sampleTools(register, { many = 0, seen = {}, listChanged = () =>
         return text('cancelled');
       case 'identity':
         return text(JSON.stringify({ pid: process.pid, session }));
+      case 'meta':
+        return text(JSON.stringify(_meta));
       case 'child': {
         const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
         return text(child.pid);
