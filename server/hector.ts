@@ -134,8 +134,9 @@ export async function startHector(options: HectorOptions): Promise<RunningHector
     executions,
     lease: (holder) => (runtime.current ? runtime.lease(holder) : undefined),
     logger,
+    onRecovered: (result) => metrics.recovered(result),
   });
-  const push = new Webhooks({ tasks: executions, logger });
+  const push = new Webhooks({ tasks: executions, logger, onPushed: (result) => metrics.pushed(result) });
   let started: HectorConfig | undefined;
   let announcing: Announcing | undefined;
   const watcher =

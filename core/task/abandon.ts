@@ -26,13 +26,14 @@ export function abandon(task: Task, { owner, agent: name, lease }: TaskCaller, l
     extensions: new Set(),
     history: undefined,
     signal: deadline.signal,
-    names: { task: task.id },
+    names: { task: task.id, generation: lease.generation.id },
     logger,
     config,
     tasksOf: async () => [],
     sessions: conversations,
   });
-  const details = (error: unknown) => ({ task: task.id, agent: name, ...failureDetails(error, secrets) });
+  const names = { task: task.id, agent: name, generation: lease.generation.id };
+  const details = (error: unknown) => ({ ...names, ...failureDetails(error, secrets) });
   const abandoning = (async () => {
     await agent.abandon?.(task, context);
     for (const { key, messages } of conversations.appends) await sessions.sessions.append(key, messages);

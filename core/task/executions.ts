@@ -223,8 +223,9 @@ export class Executions {
     try {
       this.#options.onStarted?.(run);
     } catch (error) {
-      const { secrets } = run.caller.lease.generation.contents;
-      const names = { task: run.taskId, agent: run.caller.agent };
+      const { id, contents } = run.caller.lease.generation;
+      const { secrets } = contents;
+      const names = { task: run.taskId, agent: run.caller.agent, generation: id };
       this.#logger.error({ ...names, ...failureDetails(error, secrets) }, 'a task has begun without all who follow it');
     }
   }

@@ -18,6 +18,8 @@ export interface RecoveryOptions {
   /** Of the generation that serves; undefined: there is none. */
   lease(holder: string): Lease | undefined;
   readonly logger: Logger;
+  /** What became of a task whose process has ended. */
+  onRecovered?(result: 'resumed' | 'failed'): void;
 }
 
 /** A run that has taken so many processes with it is not given to another. */
@@ -99,16 +101,23 @@ export class Recovery implements AsyncDisposable {
     const { executions, logger } = this.#options;
     const { config, agents, secrets } = lease.generation.contents;
     const { task, owner, agent: name } = run.task;
-    const names = { task: task.id, agent: name };
     if (cancelled) return await this.#end(journal, run, 'TASK_STATE_CANCELED');
     const agent = agents.get(name);
     const request = requestFromJson(run.request);
+    const names = {
+      task: task.id,
+      agent: name,
+      generation: lease.generation.id,
+      ...(request.requestId !== undefined && { requestId: request.requestId }),
+    };
     const obstacle = agent
       ? obstacleTo(run, request, agent.agent.resumable === true, config)
       : `The process that worked on it ended, and there is no agent "${name}" any more that could go on with it.`;
     if (!agent || obstacle !== undefined) {
       logger.warn({ ...names, reason: obstacle }, 'a task whose process has ended was ended as failed');
-      return await this.#end(journal, run, 'TASK_STATE_FAILED', obstacle);
+      await this.#end(journal, run, 'TASK_STATE_FAILED', obstacle);
+      this.#options.onRecovered?.('failed');
+      return;
     }
     try {
       executions.resume(
@@ -127,6 +136,7 @@ export class Recovery implements AsyncDisposable {
         { run: request.run, saved: savedRun(run.checkpoint), answers: request.answers },
       );
       logger.info({ ...names, claims: run.claims }, 'a task whose process has ended is continued');
+      this.#options.onRecovered?.('resumed');
     } catch (error) {
       logger.warn({ ...names, ...failureDetails(error, secrets) }, 'a task could not be continued here');
       await journal.runs.release(journal.holder, [task.id]);

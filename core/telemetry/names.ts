@@ -34,6 +34,7 @@ export const attributes = {
   httpStatus: 'http.response.status_code',
   urlPath: 'url.path',
   urlScheme: 'url.scheme',
+  serverAddress: 'server.address',
   requestId: 'hector.request.id',
   database: 'db.system.name',
   databaseOperation: 'db.operation.name',

@@ -37,6 +37,8 @@ class ObservedRequest implements RequestState {
   }
 }
 
+const agentIn = /^\/agents\/([\w.-]+)/;
+
 /** Whoever counts requests. */
 export interface HttpObserver {
   httpAnswered(answer: HttpAnswer): void;
@@ -67,7 +69,17 @@ export function observe(logger: Logger, observer?: HttpObserver): Middleware<Req
       observer?.httpAnswered({ method: methodOf(method), route, status, seconds: elapsed / 1_000 });
       if (work) end(work, status);
       const ms = Math.round(elapsed * 10) / 10;
-      const fields = { requestId, method, path, status, ms, ...(ctx.res.writableFinished ? {} : { aborted: true }) };
+      const agent = agentIn.exec(path)?.[1];
+      const fields = {
+        requestId,
+        ...(agent !== undefined && { agent }),
+        ...((ctx.state as RequestState).lease && { generation: ctx.state.lease.generation.id }),
+        method,
+        path,
+        status,
+        ms,
+        ...(ctx.res.writableFinished ? {} : { aborted: true }),
+      };
       if (status < 400) logger.debug(fields, 'request');
       else logger.info(fields, 'request');
     });

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TaskPushNotificationConfig } from '@a2a-js/sdk';
 import { Backoff } from '../../core/config/backoff.ts';
+import { HectorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { TaskEvent } from '../../core/task/event.ts';
+import { attributes } from '../../core/telemetry/names.ts';
+import { Work } from '../../core/telemetry/work.ts';
 import type { ProtocolVersion } from '../a2a/version.ts';
 import { Backlog, type Happening } from './backlog.ts';
 import type { Courier } from './courier.ts';
@@ -19,6 +22,8 @@ export interface WebhookOptions {
   readonly courier: Courier;
   /** With the names of the task and its agent. */
   readonly logger: Logger;
+  /** A notification has arrived, or was given up. */
+  onPushed?: ((result: 'delivered' | 'failed') => void) | undefined;
   /** There is something to deliver from now on; or nothing any more. */
   onBusy(webhook: Webhook): void;
   onIdle(webhook: Webhook): void;
@@ -80,12 +85,16 @@ export class Webhook {
         if (!event) break;
         this.#delivering = true;
         this.#deliveredAt = performance.now();
-        if (!(await this.#deliver(event))) this.#backlog.lose();
+        const delivered = await this.#tell(event);
+        if (!delivered) this.#backlog.lose();
         this.#delivering = false;
+        this.#options.onPushed?.(delivered ? 'delivered' : 'failed');
       }
     } catch (error) {
-      if (!this.#stop.signal.aborted)
+      if (!this.#stop.signal.aborted) {
         this.#options.logger.error({ ...this.#names, err: error }, 'a webhook was given up');
+        this.#options.onPushed?.('failed');
+      }
       this.stop();
     } finally {
       this.#delivering = false;
@@ -111,6 +120,21 @@ export class Webhook {
       signal.addEventListener('abort', end);
       this.#hurry = end;
     });
+  }
+
+  /** A trace of its own, linked to the task's: it may be told of long after that is over. */
+  async #tell(event: TaskEvent): Promise<boolean> {
+    const { config, url } = this.#options;
+    const told = { [attributes.task]: config.taskId, [attributes.serverAddress]: url.hostname };
+    const work = Work.begin('push.deliver', { kind: 'client', apart: true, attributes: told });
+    const deliver = () => this.#deliver(event);
+    try {
+      const delivered = await (work ? work.within(deliver) : deliver());
+      if (!delivered) work?.failed(new HectorError('push_failed', 'The notification did not arrive.'));
+      return delivered;
+    } finally {
+      work?.end();
+    }
   }
 
   /** Whether it has arrived. */

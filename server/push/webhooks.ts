@@ -21,6 +21,8 @@ export interface WebhooksOptions {
   readonly resolve?: Resolve;
   readonly limits?: Partial<PushLimits>;
   readonly timing?: Partial<PushTiming>;
+  /** What became of a notification. */
+  onPushed?(result: 'delivered' | 'failed' | 'dropped'): void;
 }
 
 interface Entry {
@@ -40,6 +42,7 @@ export class Webhooks implements PushConfigs {
   readonly #limits: PushLimits;
   readonly #timing: PushTiming;
   readonly #courier: Courier;
+  readonly #onPushed: WebhooksOptions['onPushed'];
   /** By task, in the order of what was begun last. */
   readonly #entries = new Map<string, Entry>();
   /** Those with something to deliver, also of tasks that are not kept any more. */
@@ -47,7 +50,8 @@ export class Webhooks implements PushConfigs {
   #count = 0;
   #closed = false;
 
-  constructor({ tasks, logger, resolve, limits, timing }: WebhooksOptions) {
+  constructor({ tasks, logger, resolve, limits, timing, onPushed }: WebhooksOptions) {
+    this.#onPushed = onPushed;
     this.#tasks = tasks;
     this.#logger = logger;
     this.#limits = { ...defaultLimits, ...limits };
@@ -80,7 +84,11 @@ export class Webhooks implements PushConfigs {
     const complete: TaskPushNotificationConfig = { ...config, id };
     const earlier = this.#entries.get(taskId)?.webhooks.get(id);
     if (!earlier) this.#makeRoom(taskId, settings.maxConfigs);
-    const logger = this.#logger.child({ task: taskId, agent: caller.agent });
+    const logger = this.#logger.child({
+      task: taskId,
+      agent: caller.agent,
+      generation: caller.lease.generation.id,
+    });
     const webhook = new Webhook({
       config: complete,
       url,
@@ -90,6 +98,7 @@ export class Webhooks implements PushConfigs {
       timing: this.#timing,
       courier: this.#courier,
       logger,
+      onPushed: this.#onPushed,
       onBusy: (busy) => this.#busy.add(busy),
       onIdle: (idle) => this.#busy.delete(idle),
     });
@@ -141,6 +150,7 @@ export class Webhooks implements PushConfigs {
         { notifications, webhooks: busy.length },
         'push notifications that did not arrive in time were dropped',
       );
+      for (let each = 0; each < notifications; each++) this.#onPushed?.('dropped');
     }
     for (const { feed } of this.#entries.values()) feed.stop();
     for (const webhook of busy) webhook.stop();

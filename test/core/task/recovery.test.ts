@@ -46,8 +46,15 @@ type Given = Parameters<typeof generation>[0];
 function process_(run: Agent['run'], given: Omit<Given, 'agents'>) {
   const of = generation({ agents: { agent: run }, ...given });
   const executions = new Executions({ logger: silentLogger, journalTimes: times });
-  const recovery = new Recovery({ executions, lease: (holder) => of.lease(holder), logger: silentLogger });
+  const recovered: string[] = [];
+  const recovery = new Recovery({
+    executions,
+    lease: (holder) => of.lease(holder),
+    logger: silentLogger,
+    onRecovered: (result) => recovered.push(result),
+  });
   return {
+    recovered,
     of,
     executions,
     recovery,
@@ -135,6 +142,7 @@ test('a run goes on with what it has saved, its caller, and the answer as it was
     const task = await stored(place, 'a');
     assert.equal(task?.status.state, 'TASK_STATE_COMPLETED');
     assert.equal(task && answerOf(task), 'kept, and more');
+    assert.deepEqual(next.recovered, ['resumed']);
     assert.deepEqual(seen, [
       [{ text: 'go on' }],
       { step: 2 },
@@ -163,6 +171,8 @@ for (const [what, why, keeping, more, resumable] of refusals) {
       assert.equal(task?.status.state, 'TASK_STATE_FAILED');
       assert.match(task ? statusText(task) : '', why);
       assert.equal(task && answerOf(task), '');
+      await until(() => next.recovered.length > 0);
+      assert.deepEqual(next.recovered, ['failed']);
     }));
 }
 
@@ -208,6 +218,7 @@ test('a run that is to be cancelled while nobody has it is', () =>
     next.recovery.start();
     await until(() => isOver(place, 'a'));
     assert.equal((await stored(place, 'a'))?.status.state, 'TASK_STATE_CANCELED');
+    assert.deepEqual(next.recovered, [], 'somebody wanted it so');
   }));
 
 test('a run that ends at once is written once, whole; one that lasts is begun; both with what they have said', () =>

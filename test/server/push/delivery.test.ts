@@ -3,7 +3,19 @@ import { test } from 'node:test';
 import { gate } from '../../support/a2a-serving.ts';
 import { until } from '../../support/until.ts';
 import { gated, hook, type Pushing, type PushingWish, pushing, quick } from './pushing.ts';
-import { answer, cut, event, first, hang, type Reaction, type Receiver, receiver, state, textOf } from './receiver.ts';
+import {
+  accept,
+  answer,
+  cut,
+  event,
+  first,
+  hang,
+  type Reaction,
+  type Receiver,
+  receiver,
+  state,
+  textOf,
+} from './receiver.ts';
 
 const v1 = { version: '1.0' } as const;
 
@@ -230,4 +242,25 @@ test('what does not arrive by then is dropped with one line, and nothing is left
   assert.equal(lines[0]?.['notifications'], 1);
   const { task } = await d.p.send('late');
   await assert.rejects(d.p.webhooks.create(d.p.caller, hook(task.id, d.to.url), v1), { code: 'closed' });
+});
+
+test('what becomes of notifications is counted: delivered, given up, and dropped at the end', async () => {
+  const results: string[] = [];
+  const onPushed = (result: string) => void results.push(result);
+  {
+    await using d = await delivering(accept, { onPushed });
+    await until(() => results.length === 1);
+    assert.deepEqual(results.splice(0), ['delivered']);
+    await d.p.webhooks.close(5_000);
+  }
+  {
+    await using d = await delivering(answer(503), { onPushed, push: { max_attempts: 2 } });
+    await until(() => results.length === 1);
+    assert.deepEqual(results.splice(0), ['failed']);
+    assert.equal(d.to.received.length, 2, 'once, however many attempts it took');
+  }
+  await using d = await delivering(hang, { onPushed });
+  await until(() => d.to.received.length === 1);
+  await d.p.webhooks.close(0);
+  assert.deepEqual(results, ['dropped']);
 });
