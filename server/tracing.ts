@@ -70,6 +70,7 @@ export async function startTracing(config: TracingConfig, logger: Logger): Promi
       });
       if (!(await within(flushMs, gone)))
         logger.warn({}, `spans could not be sent at the end within ${flushMs / 1_000} s`);
+      for (const each of [api.trace, api.context, api.propagation, api.diag]) each.disable();
     },
   };
 }

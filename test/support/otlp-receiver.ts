@@ -70,7 +70,8 @@ function plainValue(value: Decoded): unknown {
   return value.stringValue ?? value.intValue ?? value.doubleValue ?? value.boolValue;
 }
 
-export async function otlpOverHttp(): Promise<OtlpReceiver> {
+/** It takes what comes at once, and answers when `ready` says so. */
+export async function otlpOverHttp(ready: Promise<void> = Promise.resolve()): Promise<OtlpReceiver> {
   const kept = new Kept();
   const server = http.createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -78,6 +79,7 @@ export async function otlpOverHttp(): Promise<OtlpReceiver> {
     const body = Buffer.concat(chunks);
     if (request.url === '/v1/traces')
       kept.take(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body, request.headers);
+    await ready;
     response.writeHead(request.url === '/v1/traces' ? 200 : 404, { 'content-type': 'application/x-protobuf' }).end();
   });
   server.listen(0, '127.0.0.1');
