@@ -10,7 +10,7 @@ import type { Logger } from '../core/logger.ts';
 import { traceIds } from '../core/telemetry/work.ts';
 import { describeError } from './log-error.ts';
 import { type LineFormat, lineFormat } from './log-format.ts';
-import { reopenWhenMoved } from './reopening.ts';
+import { nothingToReopen, type Reopenable, reopenWhenMoved } from './reopening.ts';
 
 export interface LoggingOptions {
   readonly level: HectorConfig['logger']['level'];
@@ -66,7 +66,10 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
     destination,
   );
 
-  const moved = file === undefined ? undefined : reopenWhenMoved(resolve(file), destination);
+  const moved =
+    file === undefined
+      ? nothingToReopen()
+      : reopenWhenMoved(resolve(file), destination as typeof destination & Reopenable);
   let broken = false;
   destination.on('error', (error: unknown) => {
     if (errorCode(error) === 'EPIPE') {
@@ -97,7 +100,7 @@ export function openLogging({ level, format, file, secrets = new Secrets([]) }: 
       if (!broken) destination.flushSync();
     },
     async [Symbol.asyncDispose]() {
-      moved?.[Symbol.dispose]();
+      moved[Symbol.dispose]();
       if (broken) return;
       const closed = once(destination, 'close');
       destination.end();

@@ -46,6 +46,7 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   const { logger } = logging;
   late.become(logger);
   endOnBugs(logging);
+  logWarnings(logger);
 
   const warnings = [...(first?.warnings ?? [])];
   const hector = await startHector({
@@ -202,6 +203,12 @@ class EndSignals {
     this.#listening = true;
     return this.#first;
   }
+}
+
+/** What Node warns of, a deprecation in a plugin, is a line like any other. */
+function logWarnings(logger: Logger): void {
+  process.removeAllListeners('warning');
+  process.on('warning', (err) => logger.warn({ err }, 'a warning of Node'));
 }
 
 /** After an error that nobody caught, nothing is known of the state of the process any more. */
