@@ -56,7 +56,7 @@ async function metricsTable(): Promise<string> {
   type Known = { name: string; help: string; type: string; labelNames?: readonly string[] };
   // Not all of these have a series at any time.
   const process = processMetrics().getMetricsAsArray() as unknown as readonly Known[];
-  const kindOf = ({ constructor }: object) => constructor.name.toLowerCase();
+  const kindOf = (metric: object) => metric.constructor.name.toLowerCase();
   return [
     ...head,
     ...own.map(rowOf),

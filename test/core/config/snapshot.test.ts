@@ -148,8 +148,5 @@ test('a report for programs', async () => {
     warnings: [],
   });
   const fine = reportJson(await load('guardrails: {}\n', { environment }));
-  assert.deepEqual(
-    [fine.valid, fine.errors.length, fine.warnings.map(({ path }) => path)],
-    [true, 0, ['guardrails']],
-  );
+  assert.deepEqual([fine.valid, fine.errors.length, fine.warnings.map(({ path }) => path)], [true, 0, ['guardrails']]);
 });
