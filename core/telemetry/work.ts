@@ -5,9 +5,11 @@ import {
   propagation,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   type TextMapGetter,
+  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api';
@@ -52,10 +54,11 @@ export class Work {
     this.#payloads = payloads;
   }
 
-  /** `undefined` where there is no tracing. */
+  /** `undefined` where there is no tracing, and within a trace that nobody keeps: its first span is all that it needs. */
   static begin(name: string, { kind = 'internal', attributes, apart, from }: WorkOptions = {}): Work | undefined {
     if (!tracing) return undefined;
     const { tracer, payloads } = tracing;
+    if (!from && !apart && isDropped(trace.getSpanContext(context.active()))) return undefined;
     const active = from ? propagation.extract(context.active(), from, headerGetter) : context.active();
     const origin = apart ? trace.getSpanContext(active) : undefined;
     const options = { kind: kinds[kind], ...(attributes && { attributes }) };
@@ -104,6 +107,10 @@ export class Work {
     this.#ended = true;
     this.#span.end();
   }
+}
+
+function isDropped(parent: SpanContext | undefined): boolean {
+  return parent !== undefined && (parent.traceFlags & TraceFlags.SAMPLED) === 0;
 }
 
 /** A name for an error that a label can hold: its code, else what kind of error it is. */

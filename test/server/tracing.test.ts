@@ -135,3 +135,20 @@ test('a trace goes on where the configuration has sent us, and not where that re
   await (await client.fetch(here.url)).text();
   assert.equal(here.requests[1]?.headers['traceparent'], undefined, 'outside of any work there is no trace');
 });
+
+test('within a trace that is not kept nothing is begun, and whoever is asked is told that it is not', async () => {
+  await using receiver = await otlpOverHttp();
+  await using tracing = await startTracing(config(receiver.endpoint, { sampling_rate: 0 }), listLogger([]));
+  assert.ok(tracing);
+  await Work.run('outer', {}, async () => {
+    assert.equal(Work.begin('inner'), undefined);
+    const { trace_id, span_id } = traceIds();
+    assert.equal(traceHeaders()?.['traceparent'], `00-${trace_id}-${span_id}-00`);
+    const apart = Work.begin('apart', { apart: true });
+    assert.ok(apart, 'what is apart has a word of its own');
+    assert.notEqual(apart.within(traceIds).trace_id, trace_id);
+    const kept = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
+    const other = Work.begin('other', { from: kept });
+    assert.ok(other?.within(() => Work.begin('inner of the other')));
+  });
+});
