@@ -27,7 +27,7 @@ export function banner({ version, url, adminUrl, contents, warnings, color }: Ba
 
   const lines = [bold(`Hector ${version}`), '', row('Server', url)];
   if (config.server.public_url !== undefined) lines.push(row('Public', config.server.public_url));
-  if (adminUrl !== undefined) lines.push(row('Admin', `${adminUrl} (/metrics and /api)`));
+  if (adminUrl !== undefined) lines.push(row('Admin', `${adminUrl} (${adminHas(config)})`));
   if (spoken !== undefined) lines.push(row('Card', `${url}/.well-known/agent-card.json`));
   const width = Math.max(0, ...listed.map(([name]) => name.length));
   listed.forEach(([name, agent], index) => {
@@ -68,6 +68,11 @@ export function modelOf({ llms }: HectorConfig, agent: AgentConfig): string | un
   const llm = typeof agent['llm'] === 'string' ? llms[agent['llm']] : undefined;
   if (!llm) return undefined;
   return typeof llm['model'] === 'string' ? `${llm.provider}/${llm['model']}` : llm.provider;
+}
+
+/** What is there and not at the first address. */
+function adminHas({ observability: { metrics } }: HectorConfig): string {
+  return metrics.enabled ? `${metrics.endpoint} and /api` : '/api';
 }
 
 function authMode({ config, authSchemes }: BannerOptions['contents']): string {
