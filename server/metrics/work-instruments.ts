@@ -22,6 +22,9 @@ export interface WorkInstruments extends Telemetry {
   drop(agents: ReadonlySet<string>): Promise<void>;
 }
 
+/** What comes in so many seconds was not written while it came, and has no speed. */
+const inOnePiece = 0.001;
+
 /** To 120 s, as models and agents may take. */
 const long = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 const short = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -107,7 +110,7 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
         llmTokens.inc({ ...labels, type: 'prompt' }, usage.inputTokens);
         llmTokens.inc({ ...labels, type: 'completion' }, usage.outputTokens);
         const writing = seconds - (firstSeconds ?? 0);
-        if (usage.outputTokens > 1 && writing > 0) llmSpeed.observe(labels, usage.outputTokens / writing);
+        if (usage.outputTokens > 1 && writing > inOnePiece) llmSpeed.observe(labels, usage.outputTokens / writing);
       }
       if (errorType !== undefined) failed('llm', errorType);
     },

@@ -46,6 +46,9 @@ export interface HttpObserver {
   readonly endpoint?: string | undefined;
 }
 
+/** Nobody is there any more who could be told a status, and Koa's first one is 404. The number is nginx's. */
+const clientLeft = 499;
+
 /** What asks whether the process is well asks often, and is no part of a trace. */
 const probes = /^\/health(?:\/|$)/;
 
@@ -63,7 +66,8 @@ export function observe(logger: Logger, observer?: HttpObserver): Middleware<Req
     const scraped = ctx.path === observer?.endpoint;
     const work = scraped || probes.test(ctx.path) ? undefined : begin(ctx);
     onResponseClose(ctx.req, ctx.res, () => {
-      const { status, method, path } = ctx;
+      const { method, path } = ctx;
+      const status = ctx.res.headersSent ? ctx.status : clientLeft;
       const elapsed = performance.now() - started;
       const route = scraped ? path : routeOf(path);
       observer?.httpAnswered({ method: methodOf(method), route, status, seconds: elapsed / 1_000 });

@@ -4,6 +4,7 @@ import http from 'node:http';
 import { test } from 'node:test';
 import { labels as knownLabels } from '../../core/telemetry/names.ts';
 import { lintMetrics, promtoolMissing } from '../services/promtool.ts';
+import { userMessage } from '../support/a2a-client.ts';
 import { replace } from '../support/config-status.ts';
 import type { Exposition } from '../support/exposition.ts';
 import { breakStorage, cancelOne, meteredConfig, scrapeOf, startMetered, tell } from '../support/metered.ts';
@@ -53,7 +54,6 @@ test('every end of a request, a model and a tool is counted, with exactly its la
   for (const [name, labels, count] of [
     ['hector_llm_request_duration_seconds', 'agent,model,provider', 7],
     ['hector_llm_time_to_first_token_seconds', 'agent,model,provider', 6],
-    ['hector_llm_output_tokens_per_second', 'agent,model,provider', 3],
     ['hector_agent_request_duration_seconds', 'agent', 6],
     ['hector_tool_call_duration_seconds', 'agent,tool', 2],
   ] as const) {
@@ -61,6 +61,9 @@ test('every end of a request, a model and a tool is counted, with exactly its la
     assert.equal(scrape.sum(`${name}_count`), count, name);
     assert.equal(scrape.sum(`${name}_bucket`, { le: '+Inf' }), count, name);
   }
+  assert.deepEqual(labelsOf(scrape, 'hector_llm_output_tokens_per_second_count'), ['agent,model,provider']);
+  // Of answers that came in pieces; a call of a tool mostly comes in one.
+  assert.ok(scrape.sum('hector_llm_output_tokens_per_second_count') >= 3);
   const bounds = scrape.find('hector_agent_request_duration_seconds_bucket', { agent: 'worker' });
   assert.equal(bounds.at(-2)?.labels['le'], '120');
   assert.equal(scrape.sum('hector_tasks_running'), 0);
@@ -128,13 +131,29 @@ test('no label has anything in it that a caller has chosen', async () => {
     '/agents/{name}/message:send',
     '/agents/{name}/tasks',
     '/agents/{name}/tasks/{id}',
-    '/metrics',
     '/v1/models/{id}',
   ]);
   const methods = new Set(scrape.find('hector_http_requests_total').map(({ labels }) => labels['method']));
   assert.deepEqual([...methods].sort(), ['(other)', 'GET', 'POST']);
   assert.deepEqual(labelsOf(scrape, 'hector_http_requests_total'), ['method,route,status']);
   assert.equal(scrape.sum('hector_http_requests_total', { route: '/v1/models/{id}', status: '404' }), 1);
+});
+
+test('a request whose client leaves before its answer is no 404', async () => {
+  await using hector = await startMetered();
+  const inFlight = async () => (await scrapeOf(hector)).sum('hector_inflight_requests');
+  const left = new AbortController();
+  const url = `${hector.url}/agents/worker/message:send`;
+  const headers = { 'content-type': 'application/json', 'a2a-version': '1.0' };
+  const body = JSON.stringify({ message: userMessage('hang') });
+  const leaving = assert.rejects(fetch(url, { method: 'POST', headers, body, signal: left.signal }));
+  await until(async () => (await inFlight()) === 1);
+  left.abort();
+  await leaving;
+  await until(async () => (await inFlight()) === 0);
+  assert.deepEqual((await scrapeOf(hector)).lines('hector_http_requests_total', { method: 'POST' }), [
+    'method="POST",route="/agents/{name}/message:send",status="499" 1',
+  ]);
 });
 
 test('what the database is asked is counted, and that it fails', async () => {

@@ -137,3 +137,16 @@ test('requests under way are counted for their agent by every way of A2A, and al
   assert.equal(scrape.sum('hector_tasks_running'), 3);
   for (const lease of leases) lease.release();
 });
+
+test('an answer that comes in one piece has no speed', async () => {
+  using h = await startMetrics();
+  const answer = { agent: 'a', provider: 'openai', model: 'm', status: 'success', seconds: 3 } as const;
+  const usage = { inputTokens: 1, outputTokens: 50 };
+  h.metrics.modelAsked({ ...answer, firstSeconds: 2.9999, usage });
+  h.metrics.modelAsked({ ...answer, firstSeconds: 1, usage: { ...usage, outputTokens: 1 } });
+  assert.deepEqual((await h.scrape()).lines('hector_llm_output_tokens_per_second_count'), []);
+  h.metrics.modelAsked({ ...answer, firstSeconds: 1, usage });
+  const scrape = await h.scrape();
+  assert.equal(scrape.sum('hector_llm_output_tokens_per_second_sum'), 25);
+  assert.equal(scrape.sum('hector_llm_tokens_total', { type: 'completion' }), 101);
+});
