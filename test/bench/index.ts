@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { cases as requestCases } from './cases.ts';
 import { keyTiming } from './key-timing.ts';
 import { limitCases } from './limit-cases.ts';
+import { observabilityCases } from './observability-cases.ts';
 import { NotRunnable, pinLoad } from './process.ts';
 import { reloadCases } from './reload-cases.ts';
 import { type CaseResult, json, machine, text } from './report.ts';
@@ -17,7 +18,15 @@ import { type BenchOptions, run } from './stage.ts';
 import { storageCases } from './storage-cases.ts';
 import { surfaceCases } from './surface-cases.ts';
 
-const cases = [...requestCases, ...surfaceCases, ...limitCases, ...reloadCases, ...storageCases, keyTiming];
+const cases = [
+  ...requestCases,
+  ...surfaceCases,
+  ...limitCases,
+  ...observabilityCases,
+  ...reloadCases,
+  ...storageCases,
+  keyTiming,
+];
 const root = path.resolve(import.meta.dirname, '../..');
 const usage = `npm run bench -- [--quick] [--only ${cases.map(({ name }) => name).join(',')}] [--json FILE] [--no-build] [--cli FILE] [--profile FOLDER]
 
