@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { userMessage } from '../support/a2a-client.ts';
 import { startCommand } from '../support/command-line.ts';
+import { configStatus, replace } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { type OtlpReceiver, otlpOverGrpc, otlpOverHttp, type ReceivedSpan } from '../support/otlp-receiver.ts';
 import { ask, rpcBody } from '../support/surfaces.ts';
@@ -187,4 +188,48 @@ test('--observe is metrics and traces', async () => {
   await using command = await startCommand(['serve', '--observe', '--port', '0', '--config', 'config.yaml'], { files });
   await until(() => /tracing/.test(command.stderr()));
   assert.match(command.stderr(), /tracing.*endpoint=http:\/\/localhost:4317/);
+});
+
+test('--observe overrides what the configuration switches off, and its endpoint is where spans go', async () => {
+  await using receiver = await otlpOverHttp();
+  const observability = `observability:
+  metrics: { enabled: false }
+  tracing: { enabled: false, exporter: otlp-http, endpoint: "${receiver.endpoint}" }
+`;
+  const config = `llms: { default: { provider: echo } }\nagents: { worker: {} }\n${observability}`;
+  for (const [args, status] of [
+    [[], 404],
+    [['--observe'], 200],
+  ] as const) {
+    await using hector = await startHector({ config, args });
+    assert.equal((await send(hector, 'hi')).status, 200);
+    assert.equal((await ask(`${hector.url}/metrics`, undefined)).status, status);
+    await hector.stop();
+    assert.equal(named(receiver.spans, 'chat echo').length, args.length);
+  }
+});
+
+test('a change of tracing holds after a restart, which the status and the log say', async () => {
+  await using receiver = await otlpOverHttp();
+  const config = configFor(`exporter: otlp-http, endpoint: "${receiver.endpoint}"`);
+  await using hector = await startHector({ config, args: ['--watch'] });
+  await replace(hector, config.replace('enabled: true', 'enabled: true, sampling_rate: 0'));
+  const { serving } = await configStatus(hector);
+  assert.deepEqual(serving?.restart_required, ['observability.tracing.sampling_rate']);
+  await until(() => hector.stderr().includes('some settings take effect when Hector is started anew'));
+  await send(hector, 'hi');
+  await hector.stop();
+  assert.equal(named(receiver.spans, 'POST /agents/{name}').length, 1, 'until then it goes on as before');
+});
+
+test('a collector that takes connections and never answers slows no request, and its headers are in no line', async () => {
+  await using receiver = await otlpOverHttp(new Promise(() => {}));
+  const tracing = `exporter: otlp-http, endpoint: "${receiver.endpoint}", timeout: 1s, headers: { authorization: "Bearer $\{TOKEN}" }`;
+  const config = configFor(tracing, 'logger: { format: json, level: debug }\n');
+  await using hector = await startHector({ config, env: { TOKEN: 'canary-of-a-collector' } });
+  for (let request = 0; request < 100; request++) assert.equal((await send(hector, 'hi')).status, 200);
+  assert.equal(await hector.stop(), 0);
+  assert.equal(receiver.headers[0]?.['authorization'], 'Bearer canary-of-a-collector');
+  assert.match(hector.stderr(), /spans cannot be sent to the collector|spans could not be sent at the end/);
+  assert.ok(!hector.stderr().includes('canary'));
 });
