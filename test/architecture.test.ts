@@ -25,6 +25,12 @@ const rules: readonly Rule[] = [
     local: /^(core|server)\/|^plugins\/builtin\.ts$/,
     packages: /./,
   },
+  // It alone loads the SDK.
+  {
+    files: /^server\/tracing\.ts$/,
+    local: /^(core|server)\//,
+    packages: /^(@grpc\/grpc-js|@opentelemetry\/(api|sdk-node|exporter-(zipkin|trace-otlp-(grpc|proto))))$/,
+  },
   {
     files: /^server\/tracing\.ts$/,
     local: /^(core|server)\//,
