@@ -97,7 +97,7 @@ observability: { tracing: { enabled: true, endpoint: "127.0.0.1:9", headers: { x
     tasks: { backend: 'sql', database: 'main', driver: 'sqlite' },
     sessions: { backend: 'inmemory' },
   });
-  assert.equal(body.config.state, 'serving');
+  assert.equal(body.config.state, 'current');
   canaries.saw('the status', JSON.stringify(body));
   canaries.saw('the log', hector.stderr());
   canaries.assertUnseen();
