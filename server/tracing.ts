@@ -46,9 +46,8 @@ export async function startTracing(config: TracingConfig, logger: Logger): Promi
           }),
     ],
     spanLimits: { attributeValueLengthLimit: maxAttributeLength },
-    textMapPropagator: new core.CompositePropagator({
-      propagators: [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()],
-    }),
+    // Without baggage: what a caller puts there is not for models and the servers of others.
+    textMapPropagator: new core.W3CTraceContextPropagator(),
     metricReaders: [],
     logRecordProcessors: [],
     instrumentations: [],
