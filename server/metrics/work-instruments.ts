@@ -3,6 +3,7 @@ import { metrics as names } from '../../core/telemetry/names.ts';
 import type { Telemetry } from '../../core/telemetry/telemetry.ts';
 import { CappedLabel, CappedUses } from './capped-label.ts';
 import type { Makers } from './makers.ts';
+import { Tally } from './tally.ts';
 
 export interface HttpAnswer {
   readonly method: string;
@@ -36,7 +37,14 @@ const speeds = [1, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400];
  */
 export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' | 'histogram'>): WorkInstruments {
   const model = ['agent', 'provider', 'model'] as const;
-  const llmRequests = counter(names.llmRequests, 'Questions to models.', [...model, 'status']);
+  const tallied = <L extends string>(name: string, help: string, labels: readonly L[]) => {
+    const tally = new Tally(labels);
+    const instrument = counter(name, help, labels, function collect() {
+      tally.flush(this);
+    });
+    return { inc: tally.add.bind(tally) as Tally<L>['add'], instrument };
+  };
+  const llmRequests = tallied(names.llmRequests, 'Questions to models.', [...model, 'status']);
   const llmDuration = histogram(names.llmDuration, 'How long models took to answer.', model, long);
   const llmFirst = histogram(names.llmFirstToken, 'Until the first event of an answer.', model, long);
   const llmSpeed = histogram(
@@ -45,28 +53,28 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
     model,
     speeds,
   );
-  const llmTokens = counter(names.llmTokens, 'Tokens that models have read and written.', [...model, 'type']);
-  const agentRequests = counter(names.agentRequests, 'Messages that agents have worked on.', ['agent', 'status']);
+  const llmTokens = tallied(names.llmTokens, 'Tokens that models have read and written.', [...model, 'type']);
+  const agentRequests = tallied(names.agentRequests, 'Messages that agents have worked on.', ['agent', 'status']);
   const agentDuration = histogram(names.agentDuration, 'How long agents worked on a message.', ['agent'], long);
-  const toolCalls = counter(names.toolCalls, 'Calls of tools.', ['agent', 'tool', 'status']);
+  const toolCalls = tallied(names.toolCalls, 'Calls of tools.', ['agent', 'tool', 'status']);
   const toolDuration = histogram(names.toolDuration, 'How long calls of tools took.', ['agent', 'tool'], long);
-  const errors = counter(names.errors, 'Errors, by where they were made.', ['component', 'error_type']);
-  const storageCalls = counter(names.storageOperations, 'Operations of databases.', ['backend', 'operation', 'status']);
+  const errors = tallied(names.errors, 'Errors, by where they were made.', ['component', 'error_type']);
+  const storageCalls = tallied(names.storageOperations, 'Operations of databases.', ['backend', 'operation', 'status']);
   const storageDuration = histogram(
     names.storageDuration,
     'How long operations of databases took.',
     ['backend', 'operation'],
     short,
   );
-  const httpRequests = counter(names.httpRequests, 'Requests over HTTP.', ['method', 'route', 'status']);
+  const httpRequests = tallied(names.httpRequests, 'Requests over HTTP.', ['method', 'route', 'status']);
   const httpDuration = histogram(
     names.httpDuration,
     'Until the last byte of an answer over HTTP.',
     ['method', 'route'],
     short,
   );
-  const pushes = counter(names.pushDeliveries, 'Notifications to webhooks.', ['result']);
-  const recoveries = counter(names.recoveredTasks, 'Tasks taken over from processes that have ended.', ['result']);
+  const pushes = tallied(names.pushDeliveries, 'Notifications to webhooks.', ['result']);
+  const recoveries = tallied(names.recoveredTasks, 'Tasks taken over from processes that have ended.', ['result']);
   // From the start: of a series that appears with its first event, that event is not seen.
   for (const result of ['delivered', 'failed', 'dropped']) pushes.inc({ result }, 0);
   for (const result of ['resumed', 'failed']) recoveries.inc({ result }, 0);
@@ -81,14 +89,14 @@ export function workInstruments({ counter, histogram }: Pick<Makers, 'counter' |
   const failed = (component: string, errorType: string) =>
     errors.inc({ component, error_type: errorTypes.value(errorType) });
   const byAgent = [
-    llmRequests,
+    llmRequests.instrument,
     llmDuration,
     llmFirst,
     llmSpeed,
-    llmTokens,
-    agentRequests,
+    llmTokens.instrument,
+    agentRequests.instrument,
     agentDuration,
-    toolCalls,
+    toolCalls.instrument,
     toolDuration,
   ] as readonly (Counter<'agent'> | Histogram<'agent'>)[];
 
