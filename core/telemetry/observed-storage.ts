@@ -11,8 +11,7 @@ export function observeStorage(driver: string, backend: StorageBackend, telemetr
   return observed(backend, '', driver, telemetry);
 }
 
-// biome-ignore lint/complexity/noBannedTypes: whatever the method is, it is called as it was.
-type Method = Function;
+type Method = (...args: unknown[]) => unknown;
 
 function observed<T extends object>(target: T, collection: string, driver: string, telemetry: Telemetry): T {
   const known = new Map<PropertyKey, { readonly of: unknown; readonly as: unknown }>();
@@ -30,7 +29,7 @@ function observed<T extends object>(target: T, collection: string, driver: strin
   function wrap(value: unknown, property: PropertyKey): unknown {
     if (typeof value === 'function') {
       if (collection === '' || typeof property === 'symbol') return (value as Method).bind(target);
-      return operation(value, String(property));
+      return operation(value as Method, String(property));
     }
     const isCollection = collection === '' && collections.has(property) && typeof value === 'object' && value !== null;
     return isCollection ? observed(value, String(property), driver, telemetry) : value;
@@ -47,7 +46,7 @@ function observed<T extends object>(target: T, collection: string, driver: strin
           [attributes.databaseCollection]: collection,
         },
       });
-      const call = () => method.apply(target, args) as unknown;
+      const call = () => method.apply(target, args);
       const result = work ? work.within(call) : call();
       if (!(result instanceof Promise)) {
         work?.end();

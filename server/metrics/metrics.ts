@@ -8,7 +8,6 @@ import type { WorkInstruments } from './work-instruments.ts';
 export interface Metrics extends Telemetry, Pick<WorkInstruments, 'httpAnswered' | 'pushed' | 'recovered'>, Disposable {
   /** From now on there are instruments, as the configuration of the start has them. What has happened before is counted. */
   start(settings: MetricsSettings): void;
-  readonly enabled: boolean;
   /** Where they are scraped. */
   readonly endpoint: string | undefined;
   /** A document was served or refused. */
@@ -65,9 +64,6 @@ export function createMetrics(options: MetricsOptions & { readonly graceMs?: num
         // Whoever asks is told why they cannot be made, should that be so.
         instruments().catch(() => undefined);
       } else early = undefined;
-    },
-    get enabled() {
-      return settings?.enabled !== false;
     },
     get endpoint() {
       return settings?.endpoint;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { anonymous, silentLogger, type ToolContext, type ToolProgress, type Toolset } from '../../../../core/index.ts';
+import type { Toolset } from '../../../../core/index.ts';
 import { createOutbound } from '../../../../core/net/outbound.ts';
 import mcp from '../../../../plugins/tools/mcp/index.ts';
+import { type CallOptions, callTool } from '../../../support/call-tool.ts';
 import { createInstance, extensionContext } from '../../../support/extension.ts';
 
 export interface McpToolset extends AsyncDisposable {
@@ -10,12 +11,7 @@ export interface McpToolset extends AsyncDisposable {
   readonly warnings: string[];
   readonly logged: string[];
   names(): Promise<string[]>;
-  call(tool: string, args?: object, wish?: CallWish): Promise<unknown>;
-}
-
-export interface CallWish {
-  readonly signal?: AbortSignal;
-  progress?(update: ToolProgress): void;
+  call(tool: string, args?: object, options?: CallOptions): Promise<unknown>;
 }
 
 export const serverFile = join(import.meta.dirname, 'stdio-server.mjs');
@@ -31,20 +27,7 @@ export async function mcpToolset(options: object, allow: readonly string[] = [])
     warnings: given.warnings,
     logged: given.logged,
     names: async () => (await tools()).map(({ name }) => name),
-    async call(name, args = {}, { signal = new AbortController().signal, progress = () => {} } = {}) {
-      const tool = (await tools()).find((each) => each.name === name);
-      if (!tool) throw new Error(`there is no tool ${name}`);
-      const context: ToolContext = {
-        agent: 'test',
-        principal: anonymous,
-        taskId: 'task',
-        contextId: 'context',
-        logger: silentLogger,
-        signal,
-        progress,
-      };
-      return tool.execute(args as Record<string, unknown>, context);
-    },
+    call: (name, args = {}, options = {}) => callTool(toolset, name, args, options),
     [Symbol.asyncDispose]: async () => toolset[Symbol.asyncDispose]?.(),
   };
 }
