@@ -32,11 +32,6 @@ const rules: readonly Rule[] = [
     packages: /^(@grpc\/grpc-js|@opentelemetry\/(api|sdk-node|exporter-(zipkin|trace-otlp-(grpc|proto))))$/,
   },
   {
-    files: /^server\/tracing\.ts$/,
-    local: /^(core|server)\//,
-    packages: /^@(opentelemetry\/(api|sdk-node|exporter-[a-z-]+)|grpc\/grpc-js)$/,
-  },
-  {
     files: /^server\//,
     local: /^(core|server)\//,
     packages:

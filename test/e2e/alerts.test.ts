@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
-import { deployed } from '../services/prometheus.ts';
+import { alertsPath as path } from '../services/prometheus.ts';
 import { promtool, promtoolMissing } from '../services/promtool.ts';
 import { type Change, instances, type Story, stories, unchanged } from '../support/alert-stories.ts';
 import { type Labels, labelsText, type Sample } from '../support/exposition.ts';
@@ -16,7 +16,6 @@ interface Rule {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-const path = join(deployed, 'alerts.yml');
 const rules: readonly Rule[] = parse(await readFile(path, 'utf8')).groups.flatMap(
   ({ rules }: { rules: Rule[] }) => rules,
 );

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics as names } from '../../core/telemetry/names.ts';
@@ -8,6 +7,7 @@ import { type Prometheus, startPrometheus } from '../services/prometheus.ts';
 import { prometheusMissing } from '../services/promtool.ts';
 import { userMessage } from '../support/a2a-client.ts';
 import { replace, rewrite } from '../support/config-status.ts';
+import { deployFile } from '../support/deploy-file.ts';
 import type { Hector } from '../support/hector.ts';
 import { meteredConfig, startMetered, tell } from '../support/metered.ts';
 import { until } from '../support/until.ts';
@@ -34,9 +34,10 @@ interface Dashboard {
   readonly annotations: { readonly list: readonly { readonly name: string; readonly expr: string }[] };
 }
 
-const folder = join(import.meta.dirname, '../../deploy/grafana');
 const dashboards: readonly Dashboard[] = await Promise.all(
-  (await readdir(folder)).map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8'))),
+  [deployFile('grafana/hector-agents.json'), deployFile('grafana/hector-runtime.json')].map(async (path) =>
+    JSON.parse(await readFile(path, 'utf8')),
+  ),
 );
 
 /** As Grafana does: all of a variable, and times that are short for a test. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
-import { deployed, startPrometheus } from '../services/prometheus.ts';
+import { alertsPath, configPath, startPrometheus } from '../services/prometheus.ts';
 import { prometheusMissing, promtool, promtoolMissing } from '../services/promtool.ts';
 import { startMetered, tell } from '../support/metered.ts';
 import { until } from '../support/until.ts';
@@ -16,22 +16,22 @@ describe("the deployment guide's configuration of Prometheus", { skip: promtoolM
     for (const args of [
       ['check', 'config', join(guide, 'scrape.yml')],
       ['check', 'rules', join(guide, 'alerts.yml')],
-      ['check', 'config', join(deployed, 'prometheus.yml')],
-      ['check', 'rules', join(deployed, 'alerts.yml')],
+      ['check', 'config', configPath],
+      ['check', 'rules', alertsPath],
     ]) {
       const { ok, output } = await promtool(args);
       assert.ok(ok, output);
       assert.match(output, /SUCCESS/);
     }
-    assert.equal((await promtool(['check', 'rules', join(deployed, 'prometheus.yml')])).ok, false);
+    assert.equal((await promtool(['check', 'rules', configPath])).ok, false);
   });
 
   test('ours have all of it', async () => {
-    const ours = await read(join(deployed, 'alerts.yml'));
+    const ours = await read(alertsPath);
     const [group] = (await read(join(guide, 'alerts.yml'))).groups;
     assert.equal(group.rules.length, 3);
     assert.deepEqual(ours.groups[0], group);
-    const { scrape_configs } = await read(join(deployed, 'prometheus.yml'));
+    const { scrape_configs } = await read(configPath);
     assert.deepEqual({ scrape_configs }, await read(join(guide, 'scrape.yml')));
   });
 });

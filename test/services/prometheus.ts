@@ -1,9 +1,11 @@
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deployFile } from '../support/deploy-file.ts';
 import { prometheusProgram } from './promtool.ts';
 import { freePort, serviceFolder, startService } from './service.ts';
 
-export const deployed = join(import.meta.dirname, '../../deploy/prometheus');
+export const configPath = deployFile('prometheus/prometheus.yml');
+export const alertsPath = deployFile('prometheus/alerts.yml');
 
 export interface Result {
   readonly metric: Readonly<Record<string, string>>;
@@ -21,14 +23,14 @@ export interface Prometheus extends AsyncDisposable {
 /** A real Prometheus with the configuration of deploy/prometheus, which scrapes this address, and every second. */
 export async function startPrometheus(target: string): Promise<Prometheus> {
   const folder = await serviceFolder('prometheus');
-  const config = await readFile(join(deployed, 'prometheus.yml'), 'utf8');
+  const config = await readFile(configPath, 'utf8');
   const ours = config
     .replace(/targets: \['[^']*'\]/, `targets: ['${target}']`)
     .replaceAll(/(_interval): 15s/g, '$1: 1s');
   if (!ours.includes(target) || !ours.includes('scrape_interval: 1s'))
     throw new Error(`nothing to replace:\n${config}`);
   await writeFile(join(folder, 'prometheus.yml'), ours);
-  await copyFile(join(deployed, 'alerts.yml'), join(folder, 'alerts.yml'));
+  await copyFile(alertsPath, join(folder, 'alerts.yml'));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const get = async (path: string) => {
