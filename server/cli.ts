@@ -108,6 +108,17 @@ function program(): Command {
       await finish(await infoCommand(agent, config));
     });
 
+  hector
+    .command('reload')
+    .description(
+      'for ExecReload= of a systemd unit: have a hector serve read its configuration, and wait for the outcome',
+    )
+    .argument('<pid>', 'its process id: $MAINPID', positive)
+    .action(async (pid: number) => {
+      const { reloadCommand } = await import('./commands/reload.ts');
+      await finish(await reloadCommand(pid));
+    });
+
   chatCommands(hector);
   tasksCommands(hector);
   configCommands(hector);

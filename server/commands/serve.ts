@@ -14,6 +14,7 @@ import { banner, waitingBanner } from '../banner.ts';
 import { type Announcing, type FollowedSource, type RunningHector, startHector } from '../hector.ts';
 import { LateLogger } from '../late-logger.ts';
 import { type Logging, openLogging } from '../logging.ts';
+import { type ReloadReport, ServiceManager } from '../service-manager.ts';
 import { version } from '../version.ts';
 import type { Flags } from './flags.ts';
 import { print, showsColor } from './output.ts';
@@ -27,15 +28,19 @@ export interface ServeFlags extends Flags, SourceFlags {
 /** The store is asked for so long before the log is opened without its word. */
 const firstReadMs = 3_000;
 
+/** What a shutdown takes at most besides the times that are set: for responses to go out and resources to be closed. */
+const afterWorkMs = 15_000;
+
 type EndSignal = 'SIGTERM' | 'SIGINT';
 
 /** Serves until a signal ends it. Standard output gets the banner and nothing else; the log goes to standard error. */
 export async function serveCommand(flags: ServeFlags): Promise<number> {
   const signals = new EndSignals();
   let running: RunningHector | undefined;
-  // Before there is anything to reload, what is to be served is about to be read anyway.
-  process.on('SIGHUP', () => running && reload(running));
   const late = new LateLogger();
+  const manager = ServiceManager.of(process.env, late.logger);
+  // Before there is anything to reload, what is to be served is about to be read anyway.
+  process.on('SIGHUP', () => running && onHangup(running, manager));
   await using source = await openSource({ ...flags, ...(flags.studio && { watch: true }) }, flags, late.logger);
   const local = await source.loadLocal();
   const { snapshot: first, failure } = source.remote ? await readFirst(source) : { snapshot: local };
@@ -50,7 +55,7 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
 
   const warnings = [...(first?.warnings ?? [])];
   const hector = await startHector({
-    serve: { source: followed(source, { studio: flags.studio, logger, fallback: local, failure }) },
+    serve: { source: followed(source, { studio: flags.studio, logger, fallback: local, failure, manager }) },
     logger,
     onSecrets: (secrets) => logging.setSecrets(secrets),
     onServing: (snapshot) => {
@@ -79,7 +84,10 @@ export async function serveCommand(flags: ServeFlags): Promise<number> {
   );
 
   const signal = await signals.first();
+  const { delay, timeout } = (hector.generation?.contents.config ?? settings).server.shutdown;
+  manager?.stopping(milliseconds(delay) + milliseconds(timeout) + afterWorkMs);
   await hector.close(`Hector is shut down (${signal}).`);
+  await manager?.settled();
   logger.info({ signal }, 'shut down');
   return 0;
 }
@@ -89,12 +97,13 @@ interface FollowedOptions {
   readonly logger: Logger;
   readonly fallback: Snapshot;
   readonly failure?: unknown;
+  readonly manager: ServiceManager | undefined;
 }
 
 /** As the source is set up, from options to what the watcher takes. */
 function followed(
   source: ConfigSource,
-  { studio = false, logger, fallback, failure }: FollowedOptions,
+  { studio = false, logger, fallback, failure, manager }: FollowedOptions,
 ): FollowedSource {
   const { provider, settings, name } = source;
   const ms = (text: string | undefined, otherwise: number) => (text === undefined ? otherwise : milliseconds(text));
@@ -121,7 +130,7 @@ function followed(
     check: source.check,
     write: (content, expected, signal) => source.write(content, expected, { by: 'the configuration API', signal }),
     watchFiles: (onChange) => watchSourceFiles(source, onChange),
-    announce: (status) => announce(source, status),
+    announce: (status) => toldToo(announce(source, status), manager, status),
   };
 }
 
@@ -135,6 +144,25 @@ function announce({ provider, instance, settings }: ConfigSource, status: Config
       [Symbol.asyncDispose]: () => announcement[Symbol.asyncDispose](),
     }
   );
+}
+
+/** Who started this process is to know what the other replicas know. */
+function toldToo(
+  announcing: Announcing | undefined,
+  manager: ServiceManager | undefined,
+  status: ConfigStatus,
+): Announcing | undefined {
+  if (!manager) return announcing;
+  manager.update(status);
+  return {
+    update(next) {
+      manager.update(next);
+      announcing?.update(next);
+    },
+    async [Symbol.asyncDispose]() {
+      await announcing?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** What the source has now: how to log is among what it may say. What is wrong with it is for the watcher to tell. */
@@ -154,14 +182,26 @@ async function readFirst(source: ConfigSource): Promise<{ snapshot?: Snapshot; f
   }
 }
 
-async function reload({ watcher, logger }: RunningHector): Promise<void> {
-  logger.info({}, 'SIGHUP: reading the configuration');
+async function onHangup(hector: RunningHector, manager: ServiceManager | undefined): Promise<void> {
+  hector.logger.info({}, 'SIGHUP: reading the configuration');
+  if (manager) await manager.reloading(() => reload(hector));
+  else await reload(hector);
+}
+
+async function reload({ watcher, logger }: RunningHector): Promise<Omit<ReloadReport, 'at'>> {
   try {
-    await watcher?.reload();
+    const result = (await watcher?.reload())?.result ?? 'noop';
+    const { generation, hash } = watcher?.status().serving ?? {};
+    const which = `generation ${generation} (${hash?.slice(0, 12)})`;
+    return { result, message: result === 'noop' ? `Nothing has changed: ${which} serves.` : `Now ${which} serves.` };
   } catch (error) {
+    const { connected, error: refused } = watcher?.status() ?? {};
     // What is wrong with a document the watcher has told.
-    if (watcher?.status().connected === false)
+    if (connected === false) {
       logger.error({ reason: errorMessage(error) }, 'the configuration cannot be read; what serves now goes on');
+      return { result: 'load_error', message: `The configuration cannot be read: ${errorMessage(error)}` };
+    }
+    return { result: 'rejected', message: `The configuration is refused: ${refused?.message ?? errorMessage(error)}` };
   }
 }
 

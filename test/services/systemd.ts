@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { alone, findProgram, installPackages, mayInstall } from './service.ts';
+
+const run = promisify(execFile);
+
+/** The manager and its tools, from one package. The manager itself is on nobody's path. */
+const programs = ['systemd-analyze', 'systemd-notify', 'systemctl', 'nsenter', 'unshare', '/lib/systemd/systemd'];
+
+const find = async () => {
+  const paths = await Promise.all(programs.map((name) => findProgram(name)));
+  return paths.every((path) => path !== undefined);
+};
+
+let found = await find();
+if (!found && mayInstall) {
+  found = await alone('systemd', async () => {
+    if (await find()) return true;
+    await installPackages('systemd', 'util-linux');
+    return await find();
+  });
+}
+
+/** What is missing, for `skip`; `false` where it is there. */
+export const systemdMissing = found
+  ? false
+  : 'systemd is not installed: apt-get install systemd, or set HECTOR_TEST_INSTALL';
+
+/** What systemd-analyze says, and whether it is content. */
+export async function systemdAnalyze(...args: readonly string[]): Promise<{ ok: boolean; output: string }> {
+  const done = run('systemd-analyze', [...args, '--no-pager'], { env: { ...process.env, NO_COLOR: '1' } });
+  return done.then(
+    ({ stdout, stderr }) => ({ ok: true, output: stdout + stderr }),
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => ({ ok: false, output: stdout + stderr }),
+  );
+}
