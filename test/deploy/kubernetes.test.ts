@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { kubectl, kubectlMissing } from '../services/kubectl.ts';
-import { schemasMissing } from '../services/kubernetes-schemas.ts';
+import { schemasMissing } from '../services/kubernetes.ts';
 import { deployFile } from '../support/deploy-file.ts';
 import { cleanEnvironment } from '../support/hector.ts';
 import { danglingReferences } from '../support/manifest-references.ts';

@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { parse, parseAllDocuments } from 'yaml';
-import { kubernetesDefinitions, operatorDefinition } from '../services/kubernetes-schemas.ts';
+import { kubernetesDefinitions, operatorDefinition } from '../services/kubernetes.ts';
 
 /** An object of Kubernetes. */
 export interface Manifest {
@@ -76,7 +77,7 @@ export async function manifestValidator(): Promise<(manifests: readonly Manifest
     validators.set(`${apiVersion} ${only.kind}`, ajv.compile({ $ref: `kubernetes#/definitions/${name}` }));
   }
   for (const plural of ['servicemonitors', 'prometheusrules']) {
-    const { spec } = parse(await operatorDefinition(plural));
+    const { spec } = parse(await readFile(operatorDefinition(plural), 'utf8'));
     for (const { name, schema } of spec.versions) {
       const own = strict(schema.openAPIV3Schema);
       const metadata = { $ref: 'kubernetes#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' };
