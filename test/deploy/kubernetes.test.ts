@@ -1,53 +1,21 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { kubectl, kubectlMissing } from '../services/kubectl.ts';
 import { schemasMissing } from '../services/kubernetes.ts';
 import { deployFile } from '../support/deploy-file.ts';
-import { cleanEnvironment } from '../support/hector.ts';
 import { danglingReferences } from '../support/manifest-references.ts';
-import { type Manifest, manifestOf, manifestValidator, readManifests } from '../support/manifests.ts';
+import { manifestOf, manifestValidator, readManifests } from '../support/manifests.ts';
+import { configurationOf } from './configuration.ts';
 import { filesOf, kustomized, overlays, shipped } from './kustomize.ts';
-
-const cli = join(import.meta.dirname, '../../dist/server/cli.js');
 
 test('every file belongs to an overlay, or to what is named here', () => {
   const apart = ['prometheus-adapter/values.yaml', ...filesOf('restore')];
   const reached = new Set([...overlays.flatMap((overlay) => filesOf(join('overlays', overlay))), ...apart]);
   assert.deepEqual(shipped(), [...reached].sort());
 });
-
-/** The variables of a pod that come from a Secret as a whole. */
-function variablesOf(manifests: readonly Manifest[]): Readonly<Record<string, string>> {
-  const [container] = manifestOf(manifests, 'Deployment', 'hector')['spec'].template.spec.containers;
-  return Object.assign(
-    {},
-    ...container.envFrom.map(({ secretRef }: { secretRef: { name: string } }) => {
-      return manifestOf(manifests, 'Secret', secretRef.name)['stringData'];
-    }),
-  );
-}
-
-/** The configuration in the ConfigMap as Hector understands it, its variables those that the pod has. */
-async function configurationOf(manifests: readonly Manifest[]) {
-  const folder = await mkdtemp(join(tmpdir(), 'hector-configmap-'));
-  try {
-    for (const [name, text] of Object.entries(manifestOf(manifests, 'ConfigMap', 'hector-config')['data']))
-      await writeFile(join(folder, name), text as string);
-    const args = [cli, 'validate', join(folder, 'config.yaml'), '--print-config'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, {
-      env: cleanEnvironment(variablesOf(manifests)),
-    });
-    return parse(stdout);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 const seconds = (text: string) => Number(/^(\d+)s$/.exec(text)?.[1] ?? Number.NaN);
 

@@ -35,7 +35,9 @@ export function danglingReferences(manifests: readonly Manifest[]): readonly str
   for (const { owner, labels, spec } of pods) {
     const selector: Labels | undefined = owner['spec'].selector?.matchLabels;
     if (selector) need(selects(selector, labels), owner, 'does not select its own pods');
-    if (spec.serviceAccountName) need(has('ServiceAccount', spec.serviceAccountName), owner, spec.serviceAccountName);
+    // Every namespace has one that is called `default`.
+    if (spec.serviceAccountName && spec.serviceAccountName !== 'default')
+      need(has('ServiceAccount', spec.serviceAccountName), owner, spec.serviceAccountName);
     const claims = (owner['spec'].volumeClaimTemplates ?? []).map(({ metadata }: Manifest) => metadata.name);
     const volumes: Fields[] = spec.volumes ?? [];
     for (const { configMap, secret, persistentVolumeClaim } of volumes) {
