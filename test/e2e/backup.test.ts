@@ -35,23 +35,7 @@ storage:
 `;
 const files = {
   'member-plugin.mjs': await readFile(join(root, 'test/support/member-plugin.mjs'), 'utf8'),
-  'counting.mjs': `
-export default {
-  apiVersion: 1,
-  name: 'counting',
-  provides: [{
-    point: 'llm', name: 'counting', description: 'Counts', options: { type: 'object', properties: {} },
-    create: () => ({
-      model: 'counting',
-      async *chat({ messages }) {
-        const said = messages.filter(({ role }) => role === 'user').map(({ parts }) => parts.map(({ text }) => text).join(''));
-        yield { type: 'text', delta: said.join(' | ') };
-        yield { type: 'finish', reason: 'stop', usage: { inputTokens: 1, outputTokens: 1 }, responseModel: 'counting' };
-      },
-    }),
-  }],
-};
-`,
+  'counting.mjs': await readFile(join(root, 'test/support/counting-plugin.mjs'), 'utf8'),
 };
 
 const call = ({ url }: Hector, agent: string, method: string, params: unknown) =>
