@@ -20,14 +20,21 @@ export interface Prometheus extends AsyncDisposable {
   get(path: string): Promise<any>;
 }
 
-/** A real Prometheus with the configuration of deploy/prometheus, which scrapes this address, and every second. */
-export async function startPrometheus(target: string): Promise<Prometheus> {
+/** What is scraped, and the labels that whoever has found it there gives it. */
+export type Targets = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** A real Prometheus with the configuration of deploy/prometheus, which scrapes these addresses, and every second. */
+export async function startPrometheus(target: string | Targets): Promise<Prometheus> {
+  const all: Targets = typeof target === 'string' ? { [target]: {} } : target;
+  const entries = Object.entries(all).map(
+    ([address, labels]) => `targets: ['${address}']\n        labels: ${JSON.stringify(labels)}`,
+  );
   const folder = await serviceFolder('prometheus');
   const config = await readFile(configPath, 'utf8');
   const ours = config
-    .replace(/targets: \['[^']*'\]/, `targets: ['${target}']`)
+    .replace(/targets: \['[^']*'\]/, () => entries.join('\n      - '))
     .replaceAll(/(_interval): 15s/g, '$1: 1s');
-  if (!ours.includes(target) || !ours.includes('scrape_interval: 1s'))
+  if (!entries.every((entry) => ours.includes(entry)) || !ours.includes('scrape_interval: 1s'))
     throw new Error(`nothing to replace:\n${config}`);
   await writeFile(join(folder, 'prometheus.yml'), ours);
   await copyFile(alertsPath, join(folder, 'alerts.yml'));
