@@ -25,8 +25,7 @@ const secret = [
 ];
 const own = ['--set', 'secrets.existingSecret=hector-secrets'];
 
-const template = (...args: readonly string[]) =>
-  helm(['template', 'hector', chart, '--namespace', 'hector', '--kube-version', '1.32.0', ...args]);
+const template = (...args: readonly string[]) => helm(['template', 'hector', chart, '--namespace', 'hector', ...args]);
 
 const refused = (args: readonly string[], said: RegExp) =>
   assert.rejects(template(...args), (error: { stderr: string }) => {
@@ -86,7 +85,7 @@ async function rendered(values: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hector-values-'));
   try {
     await writeFile(join(folder, 'values.yaml'), values);
-    await helm(['lint', '--strict', '--kube-version', '1.32.0', '--values', join(folder, 'values.yaml'), chart]);
+    await helm(['lint', '--strict', '--values', join(folder, 'values.yaml'), chart]);
     return await template('--values', join(folder, 'values.yaml'));
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -125,7 +124,7 @@ describe('the chart', { skip: helmMissing || apiServerMissing }, async () => {
 
   for (const overlay of overlays) {
     test(`values/${overlay}.yaml is what the overlay of kustomize is`, async () => {
-      await helm(['lint', '--strict', '--kube-version', '1.32.0', '--values', valuesOf(overlay), chart]);
+      await helm(['lint', '--strict', '--values', valuesOf(overlay), chart]);
       const manifests = readManifests(await template('--values', valuesOf(overlay)));
       assert.deepEqual(validate(manifests), []);
       assert.deepEqual(substance(manifests), substance(await kustomized(`overlays/${overlay}`)));
@@ -148,6 +147,14 @@ describe('the chart', { skip: helmMissing || apiServerMissing }, async () => {
     const files = readdirSync(join(chart, 'templates')).filter((name) => name.endsWith('.yaml'));
     assert.ok(files.length > 10);
     for (const name of files) assert.ok(all.includes(`# Source: hector/templates/${name}\n`), name);
+  });
+
+  test('there is a values file for each overlay', () => {
+    const files = readdirSync(deployFile('helm/values')).sort();
+    assert.deepEqual(
+      files,
+      overlays.map((name) => `${name}.yaml`),
+    );
   });
 
   test('it is of the version of Hector', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import type { ConfigStatus } from '../../core/config/status.ts';
@@ -77,8 +78,11 @@ describe('in a pod', { skip: kubectlMissing }, () => {
     assert.deepEqual(await agentsOf(hector.url), ['assistant', 'second']);
     assert.equal((await fetch(`${hector.url}${container.readinessProbe.httpGet.path}`)).status, 200);
 
-    await config.update(edited(({ agents }) => Object.assign(agents, { third: { llm: 'default' } })));
+    const third = edited(({ agents }) => Object.assign(agents, { third: { llm: 'default' } }));
+    await config.update(third);
     await until(() => serves(hector.url, 'assistant', 'third'));
+    const hash = createHash('sha256').update(third['config.yaml']).digest('hex');
+    assert.equal((await status()).serving?.content_hash, hash, 'what docs/deployment-kubernetes.md has compared');
     assert.equal(hector.process.exitCode, null, 'it is the process that was started');
   });
 

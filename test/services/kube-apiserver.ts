@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { etcdMissing, startEtcd } from './etcd.ts';
 import { kubectlMissing, kubectlProgram } from './kubectl.ts';
@@ -24,9 +24,10 @@ export const apiServerMissing =
 export interface ApiServer extends AsyncDisposable {
   /** A file for KUBECONFIG, with all rights. */
   readonly kubeconfig: string;
+  /** What is in `bin` of it is found by `shell`. */
   readonly folder: string;
   /** Runs a command line as a guide has it, `kubectl` among what it finds; gives what it prints. */
-  shell(command: string, env?: Readonly<Record<string, string>>): Promise<string>;
+  shell(command: string, env?: Readonly<Record<string, string>>, cwd?: string): Promise<string>;
 }
 
 const token = 'token-of-the-test';
@@ -42,11 +43,12 @@ export async function startApiServer(): Promise<ApiServer> {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }));
   await writeFile(tokens, `${token},admin,admin,system:masters\n`);
-  const shell = async (command: string, env: Readonly<Record<string, string>> = {}) => {
-    const all = { ...process.env, KUBECONFIG: kubeconfig, ...env };
-    const script = `kubectl() { ${kubectlProgram()} "$@"; }\n${command}`;
-    const options = { cwd: join(import.meta.dirname, '../..'), env: all, maxBuffer: 64 * 1024 ** 2 };
-    return (await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], options)).stdout;
+  await mkdir(join(folder, 'bin'));
+  await symlink(kubectlProgram(), join(folder, 'bin/kubectl'));
+  const PATH = [join(folder, 'bin'), process.env['PATH']].join(delimiter);
+  const shell: ApiServer['shell'] = async (command, env = {}, cwd = join(import.meta.dirname, '../..')) => {
+    const options = { cwd, env: { ...process.env, PATH, KUBECONFIG: kubeconfig, ...env }, maxBuffer: 64 * 1024 ** 2 };
+    return (await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', command], options)).stdout;
   };
   try {
     const service = await startService({
