@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
-import { kubectlMissing } from '../services/kubectl.ts';
+import { startApiServer } from '../services/kube-apiserver.ts';
 import { startPrometheus } from '../services/prometheus.ts';
+import { adapterMissing, startAdapter } from '../services/prometheus-adapter.ts';
 import { prometheusMissing } from '../services/promtool.ts';
 import { connect, stream } from '../support/a2a-client.ts';
 import { deployFile } from '../support/deploy-file.ts';
@@ -13,19 +14,11 @@ import { until } from '../support/until.ts';
 import { kustomized } from './kustomize.ts';
 
 interface Rule {
-  readonly seriesQuery: string;
   readonly name: { readonly as: string };
-  readonly metricsQuery: string;
 }
 const config = 'llms: { default: { provider: echo, delay: 200ms } }\nagents: { assistant: {} }\n';
 
-/** As prometheus-adapter fills it in for pods of a namespace. */
-const filledIn = ({ metricsQuery }: Rule) =>
-  metricsQuery
-    .replaceAll('<<.GroupBy>>', 'pod')
-    .replaceAll('<<.LabelMatchers>>', 'namespace="hector",pod=~"busy|idle"');
-
-describe('the autoscaler', { skip: kubectlMissing || prometheusMissing }, async () => {
+describe('the autoscaler', { skip: adapterMissing || prometheusMissing }, async () => {
   const values = parse(await readFile(deployFile('kubernetes/prometheus-adapter/values.yaml'), 'utf8'));
   const [rule]: Rule[] = values.rules.custom;
   assert.ok(rule);
@@ -45,27 +38,22 @@ describe('the autoscaler', { skip: kubectlMissing || prometheusMissing }, async 
       [hostOf(busy)]: { namespace: 'hector', pod: 'busy' },
       [hostOf(idle)]: { namespace: 'hector', pod: 'idle' },
     });
-    const found = async () => {
-      const series: { pod: string }[] = await prometheus.get(`series?match[]=${encodeURIComponent(rule.seriesQuery)}`);
-      return series.map(({ pod }) => pod).sort();
-    };
-    await until(async () => (await found()).join() === 'busy,idle', 30_000);
-    const told = async () =>
-      Object.fromEntries((await prometheus.query(filledIn(rule))).map(({ metric, value }) => [metric['pod'], value]));
-    await until(async () => JSON.stringify(await told()) === JSON.stringify({ busy: 0, idle: 0 }), 30_000);
+    await using api = await startApiServer();
+    await api.shell('kubectl create namespace hector');
+    await api.shell('kubectl create serviceaccount default -n hector');
+    for (const name of ['busy', 'idle'])
+      await api.shell(`kubectl run ${name} --image=hector --labels=app=hector -n hector`);
+    await using adapter = await startAdapter(api, prometheus.url, values.rules);
+    // The labels by which the autoscaler finds the pods of the Deployment.
+    const told = () => adapter.podMetric('hector', 'app=hector', rule.name.as);
+    await until(async () => JSON.stringify(await told().catch(() => undefined)) === '{"busy":"0","idle":"0"}', 30_000);
 
     const client = await connect(busy.url);
     const words = Array.from({ length: 1_000 }, (_, at) => `word${at}`).join(' ');
     const streams = [stream(client, words), stream(client, words), stream(client, words)];
     for (const each of streams) await each.next();
-    await until(async () => (await told())['busy'] === 3, 30_000);
-    assert.equal((await told())['idle'], 0);
-    const alone = await prometheus.query('sum by (pod) (hector_inflight_requests)');
-    assert.deepEqual(
-      alone.map(({ metric }) => metric['pod']),
-      ['busy'],
-      'what a query without the second part says',
-    );
+    await until(async () => (await told())['busy'] === '3', 30_000);
+    assert.equal((await told())['idle'], '0');
     for (const each of streams) await each.return(undefined);
   });
 
