@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { parseJson, readBody } from '../../server/body.ts';
 import { HttpError } from '../../server/http-error.ts';
+import { socketTo } from '../support/serving.ts';
+import { until } from '../support/until.ts';
 
 interface Reading extends AsyncDisposable {
   readonly url: string;
@@ -55,11 +57,30 @@ test('a body is read whole, in however many pieces it comes', async () => {
   assert.equal(await empty.text(), '');
 });
 
-test('a body that announces too much is refused before it is read, and the connection closed', async () => {
+test('a body that announces too much is refused before it is read, and what is sent all the same is dropped', async () => {
   await using server = await reading();
-  const response = await fetch(server.url, { method: 'POST', body: 'x'.repeat(1_001) });
-  assert.deepEqual([response.status, response.headers.get('connection')], [413, 'close']);
-  assert.match(await response.text(), /1000 bytes \(server\.max_body_size\)/);
+  const socket = await socketTo(Number(new URL(server.url).port));
+  for (const length of [1_001, 4_000_000]) {
+    socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`);
+    const refused = server.outcomes.length + 1;
+    await until(() => socket.text().split('1000 bytes (server.max_body_size)').length === refused + 1);
+    socket.write('x'.repeat(length));
+  }
+  socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc');
+  await until(() => socket.text().endsWith('abc'));
+  assert.deepEqual(server.outcomes, ['too_large', 'too_large', 3]);
+  assert.deepEqual(socket.text().match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 413', 'HTTP/1.1 413', 'HTTP/1.1 200']);
+  socket.destroy();
+});
+
+test('where it announces much too much, the connection is closed', async () => {
+  await using server = await reading();
+  const sending = request(server.url, { method: 'POST', headers: { 'content-length': 1_001 + 4 * 1024 ** 2 } });
+  sending.on('error', () => {});
+  sending.flushHeaders();
+  const [response] = await once(sending, 'response');
+  assert.deepEqual([response.statusCode, response.headers.connection], [413, 'close']);
+  sending.destroy();
 });
 
 test('a body that does not say how long it is is refused when it gets too long', async () => {

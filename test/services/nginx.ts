@@ -30,7 +30,7 @@ export const nginxProgram = (): string => found as string;
 /** What Debian's nginx.conf has around what is copied to conf.d: TLS 1.0 and compression are on there. */
 const around = (folder: string) => `${process.getuid?.() === 0 ? 'user root;\n' : ''}worker_processes 2;
 pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
+error_log ${folder}/error.log notice;
 events { worker_connections 768; }
 http {
   sendfile on;
@@ -70,6 +70,8 @@ export interface Nginx extends ReverseProxy {
   check(): Promise<string>;
   /** As `systemctl reload nginx`: other Hectors from now on, without a word to those who are being served. */
   reload(upstreams?: readonly string[], change?: (configuration: string) => string): Promise<void>;
+  /** Its error log, in which it says what it does. */
+  errors(): Promise<string>;
   /** The lines of its access log. */
   log(): Promise<readonly Record<string, unknown>[]>;
 }
@@ -112,6 +114,7 @@ export async function startNginx({ upstreams, change = (text) => text }: NginxOp
       await check();
       await run(nginxProgram(), [...args, '-s', 'reload']);
     },
+    errors: () => readFile(join(folder, 'error.log'), 'utf8'),
     async log() {
       const text = await readFile(join(folder, 'hector.log'), 'utf8');
       return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));

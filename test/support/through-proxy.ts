@@ -14,6 +14,8 @@ export interface Asked {
   readonly protocol?: Protocol;
   /** Of the caller: another address of this machine. */
   readonly from?: string;
+  /** Over HTTP/1.1: leaves before there is an answer. */
+  readonly signal?: AbortSignal;
 }
 
 /** An answer that is read as it comes. */
@@ -56,7 +58,7 @@ async function overHttp1(
   path: string,
   method: string,
   headers: Record<string, string>,
-  { body, from }: Asked,
+  { body, from, signal }: Asked,
 ): Promise<Answer> {
   const sending = request(`${origin}${path}`, {
     method,
@@ -65,6 +67,7 @@ async function overHttp1(
     lookup: here,
     agent: false,
     ...(from !== undefined && { localAddress: from }),
+    ...(signal && { signal }),
   });
   sending.end(body === undefined ? undefined : textOf(body));
   const [response] = (await once(sending, 'response')) as [
