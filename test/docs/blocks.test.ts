@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,8 +106,14 @@ describe('the documentation', () => {
   /** The lines that install and test the repository itself are run by CI and by test/e2e/fresh-clone.test.ts. */
   const ofTheRepository = /^(npm ci && npm (start|test)|npm run (check|bench|fix).*)$/;
 
-  /** test/deploy/kubernetes-docs.test.ts runs these. */
-  const inCluster = /^in (a|another) cluster$/;
+  /** Those that need servers or a machine of their own: `<!-- run by FILE -->`. */
+  const elsewhere = ({ note, page }: Block) => {
+    if (/^in (a|another) cluster$/.test(note)) return true;
+    const runner = /^run by (\S+)$/.exec(note)?.[1];
+    if (runner === undefined) return false;
+    assert.ok(readFileSync(join(root, runner), 'utf8').includes(page), `${runner} does not read ${page}`);
+    return true;
+  };
 
   test('the shell blocks run, against a server where they name one', async (t) => {
     const bin = join(folder, 'bin');
@@ -116,7 +123,7 @@ describe('the documentation', () => {
     const work = await mkdtemp(join(tmpdir(), 'hector-docs-'));
     await cp(join(import.meta.dirname, '../fixtures/docs'), work, { recursive: true });
     try {
-      for (const block of of('sh').filter(({ note }) => !inCluster.test(note))) {
+      for (const block of of('sh').filter((each) => !elsewhere(each))) {
         const script = block.text
           .split('\n')
           .filter((line) => !ofTheRepository.test(line))
