@@ -4,11 +4,21 @@ import { alone, findProgram, installPackages, mayInstall } from './service.ts';
 
 const run = promisify(execFile);
 
-/** The manager and its tools, from one package. The manager itself is on nobody's path. */
-const programs = ['systemd-analyze', 'systemd-notify', 'systemctl', 'nsenter', 'unshare', '/lib/systemd/systemd'];
+/** The manager and its tools, from one package, and what it is tried with. The manager itself is on nobody's path. */
+const packages = ['systemd', 'util-linux', 'logrotate', 'curl', 'passwd'];
+const programs = [
+  'systemd-analyze',
+  'systemd-notify',
+  'systemctl',
+  'nsenter',
+  'unshare',
+  'logrotate',
+  'curl',
+  'useradd',
+];
 
 const find = async () => {
-  const paths = await Promise.all(programs.map((name) => findProgram(name)));
+  const paths = await Promise.all([...programs, '/lib/systemd/systemd'].map((name) => findProgram(name)));
   return paths.every((path) => path !== undefined);
 };
 
@@ -16,7 +26,7 @@ let found = await find();
 if (!found && mayInstall) {
   found = await alone('systemd', async () => {
     if (await find()) return true;
-    await installPackages('systemd', 'util-linux');
+    await installPackages(...packages);
     return await find();
   });
 }
