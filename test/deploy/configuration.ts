@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
+import { deployFile } from '../support/deploy-file.ts';
 import { cleanEnvironment } from '../support/hector.ts';
 import { type Manifest, manifestOf } from '../support/manifests.ts';
 
@@ -27,4 +28,15 @@ export async function configurationOf(manifests: readonly Manifest[], variables 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** That of the overlay `postgres` for a test: with the model of test/support/counting-plugin.mjs, and a database here. */
+export async function sharedConfiguration(port: number): Promise<string> {
+  const document = parse(await readFile(deployFile('kubernetes/overlays/postgres/config.yaml'), 'utf8'));
+  document.plugins = ['./counting-plugin.mjs'];
+  document.llms.default = { provider: 'counting' };
+  Object.assign(document.databases.main, { host: '127.0.0.1', port });
+  document.server.admin.port = 0;
+  document.server.shutdown.delay = '0s';
+  return stringify(document);
 }

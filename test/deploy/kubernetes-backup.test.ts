@@ -11,9 +11,9 @@ import { busyboxMissing, busyboxTools } from '../services/busybox.ts';
 import { kubectlMissing } from '../services/kubectl.ts';
 import { type Postgres, postgresMissing, startPostgres } from '../services/postgres.ts';
 import { answer, rpc, type Say, userMessage } from '../support/a2a-client.ts';
-import { deployFile } from '../support/deploy-file.ts';
 import { type Hector, startHector } from '../support/hector.ts';
-import { manifestOf } from '../support/manifests.ts';
+import { type Manifest, manifestOf } from '../support/manifests.ts';
+import { sharedConfiguration } from './configuration.ts';
 import { kustomized } from './kustomize.ts';
 
 const password = 'p@ss word';
@@ -22,17 +22,6 @@ const password = 'p@ss word';
 interface Container {
   readonly command: readonly string[];
   readonly env: readonly { readonly name: string; readonly value?: string }[];
-}
-
-/** The overlay's configuration, with another model, and with the addresses of this test. */
-async function configuration(port: number): Promise<string> {
-  const document = parse(await readFile(deployFile('kubernetes/overlays/postgres/config.yaml'), 'utf8'));
-  document.plugins = ['./counting-plugin.mjs'];
-  document.llms.default = { provider: 'counting' };
-  Object.assign(document.databases.main, { host: '127.0.0.1', port });
-  document.server.admin.port = 0;
-  document.server.shutdown.delay = '0s';
-  return stringify(document);
 }
 
 async function say({ url }: Hector, text: string, more: Say = {}): Promise<Task> {
@@ -96,11 +85,33 @@ describe('the backups of Kubernetes', { skip: kubectlMissing || postgresMissing 
     await rm(folder, { recursive: true, force: true });
   });
 
+  test('the replicas of the overlay answer for the tasks of each other, those of `basic` would not', async () => {
+    const plugin = await readFile(join(import.meta.dirname, '../support/counting-plugin.mjs'), 'utf8');
+    const options = {
+      config: await sharedConfiguration(postgres.port),
+      files: { 'counting-plugin.mjs': plugin },
+      env: { DB_PASSWORD: password },
+    };
+    await using first = await startHector(options);
+    await using second = await startHector(options);
+    const one = await say(first, 'one');
+    assert.deepEqual((await get(second, one.id)).result, one);
+    assert.equal(answer(await say(second, 'two', { contextId: one.contextId })), 'one | two');
+
+    const { storage: _, databases: __, ...memory } = parse(options.config);
+    const alone = { ...options, config: stringify(memory) };
+    await using third = await startHector(alone);
+    await using fourth = await startHector(alone);
+    assert.ok((await get(fourth, (await say(third, 'one')).id)).error);
+    const [{ spec }] = (await kustomized('overlays/basic')).filter(({ kind }) => kind === 'Deployment') as [Manifest];
+    assert.equal(spec.replicas, 1);
+  });
+
   test('there is nothing to restore before the first', () => fails(run(restore), /there is no backup in/));
 
   test('a Hector on what was restored answers for the old task, and goes on with the conversation', async () => {
     const options = {
-      config: await configuration(postgres.port),
+      config: await sharedConfiguration(postgres.port),
       files: {
         'counting-plugin.mjs': await readFile(join(import.meta.dirname, '../support/counting-plugin.mjs'), 'utf8'),
       },
@@ -131,9 +142,11 @@ describe('the backups of Kubernetes', { skip: kubectlMissing || postgresMissing 
     assert.ok(kept.some(({ id }) => id === later.id));
 
     await run(restore, { BACKUP: file });
+    const restored = await postgres.query('SELECT id FROM hector_tasks', 'hector');
+    assert.ok(restored.some(({ id }) => id === one.id));
     await truncate(join(backups, file), (await stat(join(backups, file))).size - 20);
     await fails(run(restore, { BACKUP: file }), /gzip|unexpected end|corrupt/i);
-    assert.equal((await postgres.query('SELECT id FROM hector_tasks', 'hector')).length, 1, 'that changed nothing');
+    assert.deepEqual(await postgres.query('SELECT id FROM hector_tasks', 'hector'), restored, 'that changed nothing');
   });
 
   test('a pg_dump that fails leaves nothing that looks like a backup, and removes none', async () => {
