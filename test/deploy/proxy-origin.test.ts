@@ -76,7 +76,7 @@ for (const kind of proxyKinds) {
         first.end();
         assert.equal(answer(await sent), 'hello');
 
-        const events = [];
+        const events: Parameters<typeof answerOf>[0][number][] = [];
         const reading = (async () => {
           for await (const event of stream(client, 'go on')) events.push(event);
         })();
