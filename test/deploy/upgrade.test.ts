@@ -6,7 +6,9 @@ import { postgresMissing, startPostgres } from '../services/postgres.ts';
 import type { ReverseProxy } from '../services/reverse-proxy.ts';
 import { freePort } from '../services/service.ts';
 import { answer, userMessage } from '../support/a2a-client.ts';
+import { metric } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
+import type { Cleanup } from '../support/llm.ts';
 import { upstream } from '../support/proxied.ts';
 import { through } from '../support/through-proxy.ts';
 import { until } from '../support/until.ts';
@@ -18,6 +20,7 @@ server:
   trusted_proxies: [127.0.0.1]
   shutdown: { delay: ${delay} }
 databases: { main: { driver: postgres, dsn: "${database}" } }
+observability: { metrics: { enabled: true } }
 storage: { tasks: { backend: sql, database: main }, sessions: { backend: sql, database: main } }
 `;
 
@@ -64,13 +67,17 @@ class Callers {
   }
 }
 
-async function rehearse(
-  t: { after(done: () => Promise<void>): void },
-  delay: string,
-  begin: (upstreams: readonly string[]) => Promise<ReverseProxy>,
-  away: (proxy: ReverseProxy, hectors: readonly Hector[], leaving: number) => Promise<void>,
-  back: (proxy: ReverseProxy, hectors: readonly Hector[]) => Promise<void>,
-): Promise<void> {
+interface Rehearsal {
+  /** `server.shutdown.delay`. */
+  readonly delay: string;
+  begin(upstreams: readonly string[]): Promise<ReverseProxy>;
+  /** Before one is told to end. */
+  away?(proxy: ReverseProxy, hectors: readonly Hector[], leaving: number): Promise<void>;
+  /** When another is there in its place. */
+  back?(proxy: ReverseProxy, hectors: readonly Hector[]): Promise<void>;
+}
+
+async function rehearse(t: Cleanup, { delay, begin, away, back }: Rehearsal): Promise<void> {
   const postgres = await startPostgres();
   t.after(() => postgres[Symbol.asyncDispose]());
   const database = postgres.url(await postgres.createDatabase());
@@ -87,11 +94,13 @@ async function rehearse(
   const callers = new Callers(proxy, 8);
   await callers.more(50);
   for (let index = 0; index < hectors.length; index++) {
-    await away(proxy, hectors, index);
+    await away?.(proxy, hectors, index);
     assert.equal(await hectors[index]?.stop(), 0);
     await callers.more(50);
     hectors[index] = await start(index);
-    await back(proxy, hectors);
+    await back?.(proxy, hectors);
+    const fresh = hectors[index] as Hector;
+    await until(async () => (await metric(fresh, 'hector_http_requests_total', 'message:send')) > 0, 30_000);
     await callers.more(50);
   }
   await callers.stop();
@@ -116,34 +125,21 @@ async function rehearse(
 }
 
 describe('replicas are replaced one by one under load, and no request fails', () => {
-  test('behind nginx, by its configuration', { skip: nginxMissing || postgresMissing }, (t) =>
-    rehearse(
-      t,
-      '0s',
-      (upstreams) => startNginx({ upstreams }),
-      async (proxy, hectors, leaving) => {
-        const lines = hectors.map((hector, index) => `${upstream(hector)}${index === leaving ? ' down' : ''}`);
-        await (proxy as Nginx).reload(lines);
-        // Until the processes that know of it have ended, requests may still come.
-        await until(async () => (await (proxy as Nginx).workers()) === 2, 30_000);
-      },
-      (proxy, hectors) => (proxy as Nginx).reload(hectors.map(upstream)),
-    ),
-  );
+  test('behind nginx, by its configuration', { skip: nginxMissing || postgresMissing }, async (t) => {
+    let nginx: Nginx | undefined;
+    const reload = async (hectors: readonly Hector[], leaving?: number) => {
+      await nginx?.reload(hectors.map((each, index) => `${upstream(each)}${index === leaving ? ' down' : ''}`));
+      await nginx?.settled();
+    };
+    await rehearse(t, {
+      delay: '0s',
+      begin: async (upstreams) => (nginx = await startNginx({ upstreams })),
+      away: (_, hectors, leaving) => reload(hectors, leaving),
+      back: (_, hectors) => reload(hectors),
+    });
+  });
 
   test('behind Caddy, which asks them', { skip: caddyMissing || postgresMissing }, (t) =>
-    rehearse(
-      t,
-      '3s',
-      (upstreams) => startCaddy({ upstreams }),
-      async () => undefined,
-      async (proxy) => {
-        const healthy = async () => {
-          const response = await fetch(`http://127.0.0.1:${proxy.adminPort}/reverse_proxy/upstreams`);
-          return (await response.json()) as { fails: number }[];
-        };
-        await until(async () => (await healthy()).every(({ fails }) => fails === 0), 30_000);
-      },
-    ),
+    rehearse(t, { delay: '3s', begin: (upstreams) => startCaddy({ upstreams }) }),
   );
 });

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deployFile } from '../support/deploy-file.ts';
+import { until } from '../support/until.ts';
 import { makeCertificates } from './certificates.ts';
 import { proxyHost, type ReverseProxy, replaceEach, tlsAnswers } from './reverse-proxy.ts';
 import { alone, findProgram, freePort, installPackages, mayInstall, serviceFolder, startService } from './service.ts';
@@ -27,8 +28,10 @@ export const nginxMissing = found
 
 export const nginxProgram = (): string => found as string;
 
+const workers = 2;
+
 /** What Debian's nginx.conf has around what is copied to conf.d: TLS 1.0 and compression are on there. */
-const around = (folder: string) => `${process.getuid?.() === 0 ? 'user root;\n' : ''}worker_processes 2;
+const around = (folder: string) => `${process.getuid?.() === 0 ? 'user root;\n' : ''}worker_processes ${workers};
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log notice;
 events { worker_connections 768; }
@@ -70,6 +73,8 @@ export interface Nginx extends ReverseProxy {
   check(): Promise<string>;
   /** As `systemctl reload nginx`: other Hectors from now on, without a word to those who are being served. */
   reload(upstreams?: readonly string[], change?: (configuration: string) => string): Promise<void>;
+  /** Waits until nobody is served by what was before a reload. */
+  settled(): Promise<void>;
   /** Its error log, in which it says what it does. */
   errors(): Promise<string>;
   /** The lines of its access log. */
@@ -101,6 +106,8 @@ export async function startNginx({ upstreams, change = (text) => text }: NginxOp
     command: () => ({ program: nginxProgram(), args: [...args, '-g', 'daemon off;'] }),
     ready: () => tlsAnswers(https),
   });
+  let reloads = 0;
+  const errors = () => readFile(join(folder, 'error.log'), 'utf8');
   const check = async () => (await run(nginxProgram(), [...args, '-t'])).stderr;
   return {
     ...service,
@@ -113,8 +120,13 @@ export async function startNginx({ upstreams, change = (text) => text }: NginxOp
       await write(to, changed);
       await check();
       await run(nginxProgram(), [...args, '-s', 'reload']);
+      reloads++;
     },
-    errors: () => readFile(join(folder, 'error.log'), 'utf8'),
+    errors,
+    async settled() {
+      const gone = async () => (await errors()).match(/worker process \d+ exited with code 0/g)?.length ?? 0;
+      await until(async () => (await gone()) === reloads * workers, 30_000);
+    },
     async log() {
       const text = await readFile(join(folder, 'hector.log'), 'utf8');
       return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
