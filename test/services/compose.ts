@@ -7,14 +7,15 @@ import { alone, cacheFolder, findProgram, mayInstall } from './service.ts';
 
 const run = promisify(execFile);
 
-/** What `docker compose` reads its files with, as a program of its own: the one of docker compose 2.40. */
+/** What `docker compose` 2.40 reads its files with, in a program that prints what it has read. */
 const version = '2.9.1';
-const built = join(cacheFolder, `compose-go-${version}`);
+const source = join(import.meta.dirname, '../fixtures/compose-reader/main.go');
+const built = join(cacheFolder, `compose-reader-${version}`);
 const go = await findProgram('go', '/usr/local/go/bin/go');
 
 let found = await findProgram(built);
 if (!found && mayInstall && go)
-  found = await alone('compose-go', async () => (await findProgram(built)) ?? (await build(go)));
+  found = await alone('compose-reader', async () => (await findProgram(built)) ?? (await build(go)));
 
 /** What is missing, for `skip`; nothing where the reader is there. */
 export const composeMissing = found
@@ -28,10 +29,11 @@ async function build(program: string): Promise<string> {
   try {
     const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod' };
     const go = (...args: readonly string[]) => run(program, args, { cwd: folder, env, maxBuffer: 64 * 1024 ** 2 });
-    await go('mod', 'init', 'scratch');
-    await go('get', `github.com/compose-spec/compose-go/v2/cmd@v${version}`);
-    await go('build', '-ldflags=-s -w', '-o', 'compose', 'github.com/compose-spec/compose-go/v2/cmd');
-    await copyFile(join(folder, 'compose'), `${built}.new`);
+    await copyFile(source, join(folder, 'main.go'));
+    await go('mod', 'init', 'compose-reader');
+    await go('get', `github.com/compose-spec/compose-go/v2@v${version}`);
+    await go('build', '-ldflags=-s -w', '-o', 'compose-reader', '.');
+    await copyFile(join(folder, 'compose-reader'), `${built}.new`);
     await rename(`${built}.new`, built);
     return built;
   } finally {
@@ -42,7 +44,7 @@ async function build(program: string): Promise<string> {
 export interface ComposeService {
   readonly image: string;
   readonly build?: { readonly context: string; readonly dockerfile: string };
-  readonly command?: string | readonly string[];
+  readonly command?: readonly string[] | null;
   readonly environment?: Readonly<Record<string, string>>;
   readonly ports?: readonly { readonly host_ip?: string; readonly published: string; readonly target: number }[];
   readonly volumes?: readonly {
@@ -72,6 +74,6 @@ export interface ComposeProject {
  */
 export async function readCompose(path: string, environment: Readonly<Record<string, string>> = {}) {
   if (!found) throw new Error(String(composeMissing));
-  const { stdout, stderr } = await run(found, ['-format', 'json', path], { cwd: dirname(path), env: environment });
+  const { stdout, stderr } = await run(found, [path], { cwd: dirname(path), env: environment });
   return { project: JSON.parse(stdout) as ComposeProject, warnings: stderr };
 }
