@@ -53,6 +53,14 @@ storage: { tasks: { backend: sql, database: main }, sessions: { backend: sql, da
 logger: { file: /var/log/hector/hector.log, format: json, level: debug }
 `;
 
+/** A process that Hector has started, as it does for an MCP server: it tells when it is told to end. */
+const child = `
+import { spawn } from 'node:child_process';
+const script = 'trap ": > /opt/hector/child-told" TERM; : > /opt/hector/child-started; while :; do sleep 0.1; done';
+spawn('sh', ['-c', script], { stdio: 'ignore' }).unref();
+export default { apiVersion: 1, name: 'test/child', provides: [] };
+`;
+
 describe('a machine that has booted with systemd', { skip: machineMissing }, () => {
   let machine: Machine;
   const work = '/srv/install';
@@ -153,7 +161,10 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
     const request = (n: number) => machine.shell(`curl -sf -H 'X-Request-Id: r-${n}' http://localhost:8080/agents`);
     await request(1);
     await until(async () => (await lines('/var/log/hector/hector.log')) === 1);
-    await machine.shell('logrotate --force /etc/logrotate.d/hector');
+    // Hector would notice by itself, some seconds later.
+    const rotated = await machine.shell('logrotate --verbose --force /etc/logrotate.d/hector');
+    assert.match(rotated, /running postrotate script/);
+    assert.match(await machine.shell('cat /etc/logrotate.d/hector'), /--signal=SIGUSR2 hector\.service/);
     await until(async () => (await machine.shell('ls /var/log/hector')).split('\n').includes('hector.log'));
     await request(2);
     await until(async () => (await lines('/var/log/hector/hector.log')) === 1);
@@ -172,6 +183,8 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
 
   test('systemctl stop lets work end, also when that takes longer than the unit says', async () => {
     await write('/etc/systemd/system/hector.service.d/stop.conf', '[Service]\nTimeoutStopSec=1s');
+    await write('/etc/hector/child.mjs', child);
+    await write('/etc/hector/config.yaml', `plugins: [./child.mjs]\n${config('second')}`);
     await machine.shell('systemctl daemon-reload && systemctl restart hector');
     const words = Array.from({ length: 40 }, (_, i) => `word${i}`).join(' ');
     const answering = ask(words);
@@ -179,6 +192,7 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
     await machine.shell('systemctl stop hector');
     assert.match(await answering, /TASK_STATE_COMPLETED.*word39/);
     assert.equal(await show('Result'), 'success');
+    assert.equal(await machine.shell('ls /opt/hector/child*'), '/opt/hector/child-started\n', 'it got no SIGTERM');
     assert.equal(await show('ExecMainStatus'), '0');
   });
 

@@ -10,6 +10,7 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
 const sources = ['build.ts', 'main.cjs', 'start.cjs'].map((name) => deployFile(`binary/${name}`));
 
+const dayMs = 24 * 3_600_000;
 const path = join(cacheFolder, `hector-${await hashOf([...sources, deployFile('docker/slim.sh')])}`);
 let buildMs: number | undefined;
 if (!(await isThere())) {
@@ -20,8 +21,10 @@ if (!(await isThere())) {
     const args = ['--import', 'tsx', deployFile('binary/build.ts'), `${path}.new`];
     await run(process.execPath, args, { cwd: root, maxBuffer: 64 * 1024 ** 2 });
     buildMs = performance.now() - started;
+    // Not those that another checkout may be using now.
     for (const name of await readdir(cacheFolder))
-      if (/^hector-[0-9a-f]{16}$/.test(name)) await rm(join(cacheFolder, name));
+      if (/^hector-[0-9a-f]{16}$/.test(name) && Date.now() - (await stat(join(cacheFolder, name))).mtimeMs > dayMs)
+        await rm(join(cacheFolder, name), { force: true });
     await rename(`${path}.new`, path);
   });
 }
