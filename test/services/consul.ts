@@ -1,36 +1,22 @@
-import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { type Certificates, makeCertificates } from './certificates.ts';
-import {
-  alone,
-  cacheFolder,
-  findProgram,
-  freePort,
-  mayInstall,
-  type Service,
-  serviceFolder,
-  startService,
-} from './service.ts';
-
-const run = promisify(execFile);
+import { go, goProgram } from './go-program.ts';
+import { freePort, type Service, serviceFolder, startService } from './service.ts';
 
 /**
  * The newest release under an open licence that builds from the module proxy: those after it want versions of its own
  * modules that the proxy does not have. It was released with this version of its API, and without a tag that says so.
+ * CONSUL_BIN names a program of one's own.
  */
-const version = '1.15.4';
-const modules = [`github.com/hashicorp/consul@v${version}`, 'github.com/hashicorp/consul/api@v1.21.1'];
-const built = join(cacheFolder, `consul-${version}`);
-
-/** A real Consul: CONSUL_BIN names a program of one's own. */
-const find = () => findProgram(...[process.env['CONSUL_BIN'] ?? []].flat(), 'consul', built);
-
-let found = await find();
-const go = await findProgram('go', '/usr/local/go/bin/go');
-if (!found && mayInstall && go) found = await alone('consul', async () => (await find()) ?? (await build(go)));
+const found = await goProgram({
+  name: 'consul',
+  version: '1.15.4',
+  module: 'github.com/hashicorp/consul',
+  main: 'github.com/hashicorp/consul',
+  also: ['github.com/hashicorp/consul/api@v1.21.1'],
+  elsewhere: [...[process.env['CONSUL_BIN'] ?? []].flat(), 'consul'],
+});
 
 /** What is missing, for `skip`; nothing where Consul is there. */
 export const consulMissing = found
@@ -38,31 +24,6 @@ export const consulMissing = found
   : go
     ? 'consul is not installed: set CONSUL_BIN, or HECTOR_TEST_INSTALL to have it built (some minutes)'
     : 'consul is not installed, nor Go to build it with: set CONSUL_BIN';
-
-/** In a module of its own: Consul's has `replace` directives, with which `go install` refuses it. */
-async function build(program: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'hector-consul-build-'));
-  try {
-    const go = (...args: readonly string[]) =>
-      run(program, args, {
-        cwd: folder,
-        env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod -buildvcs=false' },
-        maxBuffer: 64 * 1024 ** 2,
-        timeout: 30 * 60_000,
-      });
-    await go('mod', 'init', 'scratch');
-    await go('get', ...modules);
-    await go('build', '-ldflags=-s -w', '-o', 'consul', 'github.com/hashicorp/consul');
-    await mkdir(cacheFolder, { recursive: true });
-    // Whoever finds it there finds all of it.
-    await copyFile(join(folder, 'consul'), `${built}.new`);
-    await chmod(`${built}.new`, 0o755);
-    await rename(`${built}.new`, built);
-    return built;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 export interface Consul extends Service {
   /** `127.0.0.1:<port>`, plain HTTP. */

@@ -13,7 +13,9 @@ interface GoProgram {
   readonly version: string;
   readonly module: string;
   readonly main: string;
-  /** Further lines of go.mod: `replace`. */
+  /** Other modules that must be of a certain version. */
+  readonly also?: readonly string[];
+  /** The lines of go.mod where it needs `replace`. */
   readonly goMod?: () => Promise<readonly string[]>;
   readonly flags?: string;
   /** What it is called elsewhere: paths, or names that are on PATH. */
@@ -39,8 +41,9 @@ async function build(compiler: string, program: GoProgram, built: string): Promi
         maxBuffer: 64 * 1024 ** 2,
         timeout: 30 * 60_000,
       });
-    await writeFile(join(folder, 'go.mod'), ['module scratch', ...((await program.goMod?.()) ?? []), ''].join('\n'));
-    await call('get', `${program.module}@v${program.version}`);
+    if (program.goMod) await writeFile(join(folder, 'go.mod'), (await program.goMod()).join('\n'));
+    else await call('mod', 'init', 'scratch');
+    await call('get', `${program.module}@v${program.version}`, ...(program.also ?? []));
     await call('build', `-ldflags=-s -w ${program.flags ?? ''}`, '-o', 'program', program.main);
     await mkdir(cacheFolder, { recursive: true });
     // Whoever finds it there finds all of it.

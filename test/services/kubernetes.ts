@@ -36,6 +36,7 @@ export const kubernetesProgram = (name: string, elsewhere: readonly string[]) =>
     goMod: async () => {
       const goMod = await readFile(join(source as string, 'go.mod'), 'utf8');
       const names = [...goMod.matchAll(/^\s*(\S+) => \.\/staging\//gm)].map(([, name]) => name);
-      return names.map((each) => `replace ${each} => ${each} v0.${version.split('.').slice(1).join('.')}`);
+      const released = `v0.${version.split('.').slice(1).join('.')}`;
+      return ['module scratch', ...names.map((each) => `replace ${each} => ${each} ${released}`)];
     },
   });
