@@ -54,6 +54,7 @@ autoscaling: { enabled: true, cpu: 0, inflightRequests: 20 }
 networkPolicy: { enabled: true, extraEgress: [{ ports: [{ protocol: TCP, port: 8443 }] }] }
 serviceMonitor: { enabled: true }
 prometheusRule: { enabled: true }
+dashboards: { enabled: true }
 postgres: { enabled: true, storageClass: fast }
 backup: { enabled: true, storageClass: slow }
 restore: { enabled: true, backup: hector-20260101-020000.sql.gz }
@@ -104,7 +105,7 @@ function substance(manifests: readonly Manifest[]): Readonly<Record<string, unkn
         const name = kind === 'PersistentVolumeClaim' ? 'backup-pvc' : metadata.name;
         const template = fields['spec']?.jobTemplate?.spec.template ?? fields['spec']?.template;
         if (template) template.metadata = { app: template.metadata.labels.app };
-        const config = data && parse(data['config.yaml']);
+        const config = data?.['config.yaml'] ? parse(data['config.yaml']) : data;
         return [`${apiVersion} ${kind} ${name}`, { ...fields, config, app: metadata.labels?.['app'] }];
       }),
   );
@@ -147,6 +148,22 @@ describe('the chart', { skip: helmMissing || apiServerMissing }, async () => {
     const files = readdirSync(join(chart, 'templates')).filter((name) => name.endsWith('.yaml'));
     assert.ok(files.length > 10);
     for (const name of files) assert.ok(all.includes(`# Source: hector/templates/${name}\n`), name);
+  });
+
+  test('a package of it has what its links lead to', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hector-chart-'));
+    try {
+      await helm(['package', chart, '--destination', folder]);
+      const [file = ''] = readdirSync(folder);
+      const args = ['--namespace', 'hector', '--values', valuesOf('observability')];
+      const packed = await helm(['template', 'hector', join(folder, file), ...args]);
+      assert.equal(packed, await template('--values', valuesOf('observability')));
+      const { data } = manifestOf(readManifests(packed), 'ConfigMap', 'hector-dashboards');
+      for (const name of readdirSync(deployFile('grafana')).filter((each) => each.endsWith('.json')))
+        assert.equal(data[name].trimEnd(), (await readFile(deployFile(`grafana/${name}`), 'utf8')).trimEnd());
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   test('there is a values file for each overlay', () => {

@@ -14,7 +14,8 @@ import { filesOf, kustomized, overlays, shipped } from './kustomize.ts';
 test('every file belongs to an overlay, or to what is named here', () => {
   const apart = ['prometheus-adapter/values.yaml', ...filesOf('restore')];
   const reached = new Set([...overlays.flatMap((overlay) => filesOf(join('overlays', overlay))), ...apart]);
-  assert.deepEqual(shipped(), [...reached].sort());
+  // deploy/grafana is beside this folder.
+  assert.deepEqual(shipped(), [...reached].filter((path) => !path.startsWith('..')).sort());
 });
 
 const seconds = (text: string) => Number(/^(\d+)s$/.exec(text)?.[1] ?? Number.NaN);
