@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { promisify } from 'node:util';
+import type { Task } from '../../core/a2a.ts';
 import { blocks, root } from '../docs/blocks.ts';
 import { postgresMissing, startPostgres } from '../services/postgres.ts';
 import { answer, connect, send } from '../support/a2a-client.ts';
-import { cleanEnvironment, startHector } from '../support/hector.ts';
+import { desk } from '../support/desk.ts';
+import { startHector } from '../support/hector.ts';
 import { storeKinds } from '../support/stores.ts';
 import { until } from '../support/until.ts';
-
-const run = promisify(execFile);
 
 /** The one command block of a section of docs/operations.md. */
 async function blockOf(section: string): Promise<string> {
@@ -24,21 +21,6 @@ async function blockOf(section: string): Promise<string> {
   );
   assert.equal(found.length, 1, section);
   return found[0]?.text ?? '';
-}
-
-/** A folder, and `hector` and `git` in PATH, as the one has who types what the page says. */
-async function desk(t: { after(done: () => Promise<void>): void }) {
-  const folder = await mkdtemp(join(tmpdir(), 'hector-desk-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  await mkdir(join(folder, 'bin'));
-  const hector = join(folder, 'bin/hector');
-  await writeFile(hector, `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'dist/server/cli.js')}" "$@"\n`);
-  await chmod(hector, 0o755);
-  const cwd = join(folder, 'work');
-  await mkdir(cwd);
-  const env = cleanEnvironment({ PATH: `${join(folder, 'bin')}:${process.env['PATH']}` });
-  const type = (script: string) => run('bash', ['-euo', 'pipefail', '-c', script], { cwd, env, timeout: 60_000 });
-  return { cwd, type };
 }
 
 const document = (instruction: string) =>
@@ -100,7 +82,7 @@ storage: { tasks: { backend: sql, database: main }, sessions: { backend: sql, da
       const response = await fetch(`${restored.url}/agents/assistant/tasks/${id}`, {
         headers: { 'a2a-version': '1.0' },
       });
-      return { status: response.status, task: await response.json() };
+      return { status: response.status, task: (await response.json()) as Task };
     };
     const found = await ask(kept.id);
     assert.equal(found.status, 200);

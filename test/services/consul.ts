@@ -18,6 +18,9 @@ const found = await goProgram({
   elsewhere: [...[process.env['CONSUL_BIN'] ?? []].flat(), 'consul'],
 });
 
+/** Also its command line tool. */
+export const consulProgram = (): string => found as string;
+
 /** What is missing, for `skip`; nothing where Consul is there. */
 export const consulMissing = found
   ? false

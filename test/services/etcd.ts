@@ -37,6 +37,8 @@ if (!found && mayInstall) {
   });
 }
 
+export const etcdctlProgram = (): string => (found as Programs).etcdctl;
+
 /** What is missing, for `skip`; nothing where etcd is there. */
 export const etcdMissing = found
   ? false
