@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
+import { blocks } from '../docs/blocks.ts';
 import { deployFile } from '../support/deploy-file.ts';
 
 /** Their files are reached from each other, and what is not reached fails test/deploy/kubernetes.test.ts and helm.test.ts. */
@@ -16,13 +17,16 @@ function filesBelow(folder: string): string[] {
 
 const shipped = filesBelow(deployFile('')).map((path) => relative(deployFile(''), path));
 
-/** What tests, and what they are made of, name with `deployFile('…')`. */
-const named = new Set(
-  filesBelow(join(import.meta.dirname, '..'))
+/** What tests, and what they are made of, name with `deployFile('…')`, and what a page names in a block that one of them runs. */
+const named = new Set([
+  ...filesBelow(join(import.meta.dirname, '..'))
     .filter((path) => path.endsWith('.ts') && !path.endsWith('deploy-file.ts'))
     .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/deployFile\('([^'…]+)'\)/g)])
     .map(([, path]) => path ?? ''),
-);
+  ...blocks()
+    .filter(({ note }) => note.startsWith('run by test/deploy/'))
+    .flatMap(({ text }) => text.match(/(?<=\bdeploy\/)[\w./-]+/g) ?? []),
+]);
 
 const unexercised = (files: readonly string[]) =>
   files.filter((path) => !named.has(path) && !whole.some((folder) => path.startsWith(folder)));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { kubectl, kubectlMissing } from '../services/kubectl.ts';
@@ -14,8 +14,10 @@ import { filesOf, kustomized, overlays, shipped } from './kustomize.ts';
 test('every file belongs to an overlay, or to what is named here', () => {
   const apart = ['prometheus-adapter/values.yaml', ...filesOf('restore')];
   const reached = new Set([...overlays.flatMap((overlay) => filesOf(join('overlays', overlay))), ...apart]);
-  // deploy/grafana is beside this folder.
-  assert.deepEqual(shipped(), [...reached].filter((path) => !path.startsWith('..')).sort());
+  const [outside, inside] = [true, false].map((is) => [...reached].filter((path) => path.startsWith('..') === is));
+  assert.deepEqual(shipped(), inside?.sort());
+  const dashboards = relative(deployFile('kubernetes'), deployFile('grafana/kustomization.yaml'));
+  assert.ok(outside?.includes(dashboards), outside?.join());
 });
 
 const seconds = (text: string) => Number(/^(\d+)s$/.exec(text)?.[1] ?? Number.NaN);

@@ -8,10 +8,15 @@ import { alone, cacheFolder } from './service.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
-const sources = ['build.ts', 'main.cjs', 'start.cjs'].map((name) => deployFile(`binary/${name}`));
+const sources = [
+  deployFile('binary/build.ts'),
+  deployFile('binary/main.cjs'),
+  deployFile('binary/start.cjs'),
+  deployFile('docker/slim.sh'),
+];
 
 const dayMs = 24 * 3_600_000;
-const path = join(cacheFolder, `hector-${await hashOf([...sources, deployFile('docker/slim.sh')])}`);
+const path = join(cacheFolder, `hector-${await hashOf(sources)}`);
 let buildMs: number | undefined;
 if (!(await isThere())) {
   await alone('binary', async () => {
