@@ -35,6 +35,17 @@ export async function podman(...args: readonly string[]): Promise<string> {
 /** What podman asks for by itself is more than a machine may give. */
 export const ulimits = ['--ulimit', 'nofile=20000:20000', '--ulimit', 'nproc=4096:4096'];
 
+/** For a folder on the path: a command line of `docker` is one of podman then. */
+export const dockerScript = `#!/bin/sh
+command=$1
+shift
+case $command in
+  build) set -- --network=host --format=docker ${ulimits.join(' ')} "$@" ;;
+  run) set -- ${ulimits.join(' ')} "$@" ;;
+esac
+exec podman ${runc ? '--runtime runc' : ''} "$command" "$@"
+`;
+
 /** The image that Hector's is built from: HECTOR_TEST_NODE_IMAGE names one in a registry, or the real one under its name. */
 export const nodeImage = process.env['HECTOR_TEST_NODE_IMAGE'] ?? 'docker.io/library/node:24-bookworm-slim';
 
