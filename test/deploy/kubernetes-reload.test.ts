@@ -67,20 +67,20 @@ describe('in a pod', { skip: kubectlMissing }, () => {
       events.push(event);
       if (events.length !== 4) continue;
       await config.update(edited(({ agents }) => Object.assign(agents, { second: { llm: 'default' } })));
-      await until(() => serves(hector.url, 'assistant', 'second'));
+      await until(() => serves(hector.url, 'assistant', 'second'), 30_000);
     }
     assert.match(answerOf(events), /word0 .* word39/s);
     assert.equal(events.at(-1)?.statusUpdate?.status.state, 'TASK_STATE_COMPLETED');
 
     await config.update(edited(({ agents }) => Object.assign(agents, { third: { llm: 'nope' } })));
-    await until(async () => (await status()).state === 'rejected');
+    await until(async () => (await status()).state === 'rejected', 30_000);
     assert.match((await status()).error?.message ?? '', /no LLM is named "nope"/);
     assert.deepEqual(await agentsOf(hector.url), ['assistant', 'second']);
     assert.equal((await fetch(`${hector.url}${container.readinessProbe.httpGet.path}`)).status, 200);
 
     const third = edited(({ agents }) => Object.assign(agents, { third: { llm: 'default' } }));
     await config.update(third);
-    await until(() => serves(hector.url, 'assistant', 'third'));
+    await until(() => serves(hector.url, 'assistant', 'third'), 30_000);
     const hash = createHash('sha256').update(third['config.yaml']).digest('hex');
     assert.equal((await status()).serving?.content_hash, hash, 'what docs/deployment-kubernetes.md has compared');
     assert.equal(hector.process.exitCode, null, 'it is the process that was started');
