@@ -7,12 +7,12 @@ import { blocks, root } from '../docs/blocks.ts';
 import { helmMissing, helmProgram } from '../services/helm.ts';
 import { apiServerMissing, startApiServer } from '../services/kube-apiserver.ts';
 
-const all = blocks().filter(({ language }) => language === 'sh');
+const all = blocks().filter(({ page, language }) => page === 'docs/deployment-kubernetes.md' && language === 'sh');
 
 describe('the documentation of Kubernetes', { skip: apiServerMissing || helmMissing }, () => {
   for (const note of ['in a cluster', 'in another cluster']) {
     test(`its commands run, one after the other, ${note}`, async () => {
-      const own = all.filter((block) => block.note === note);
+      const own = all.filter((block) => block.note === `run by test/deploy/kubernetes-docs.test.ts ${note}`);
       assert.ok(own.length > 1);
       await using api = await startApiServer();
       await symlink(helmProgram(), join(api.folder, 'bin/helm'));

@@ -89,8 +89,12 @@ describe('the overlays', { skip: kubectlMissing || schemasMissing }, async () =>
       const manifests = await kustomized(`overlays/${overlay}`);
       const { shutdown } = (await configurationOf(manifests)).server;
       const { spec } = manifestOf(manifests, 'Deployment', 'hector')['spec'].template;
-      assert.ok(spec.terminationGracePeriodSeconds >= seconds(shutdown.delay) + seconds(shutdown.timeout) + 10);
-      const { periodSeconds } = spec.containers[0].readinessProbe;
+      const { readinessProbe, lifecycle } = spec.containers[0];
+      const [program, before] = lifecycle.preStop.exec.command;
+      assert.equal(program, 'sleep');
+      const needed = Number(before) + seconds(shutdown.delay) + seconds(shutdown.timeout) + 10;
+      assert.ok(spec.terminationGracePeriodSeconds >= needed, `it takes ${needed} s`);
+      const { periodSeconds } = readinessProbe;
       assert.ok(periodSeconds < seconds(shutdown.delay));
     });
   }
