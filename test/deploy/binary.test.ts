@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -36,6 +36,10 @@ describe('the single file', () => {
       `${Math.round(size / 1e6)} MB${binaryBuildMs ? `, made in ${Math.round(binaryBuildMs / 1e3)} s` : ''}`,
     );
     assert.ok(size < 160e6, `${size} bytes`);
+    const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    assert.match(scripts['build:binary'] ?? '', /node --import tsx deploy\/binary\/build\.ts$/);
   });
 
   test('several that start first at the same time unpack it once, whole', async () => {

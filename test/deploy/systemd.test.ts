@@ -164,7 +164,7 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
     // Hector would notice by itself, some seconds later.
     const rotated = await machine.shell('logrotate --verbose --force /etc/logrotate.d/hector');
     assert.match(rotated, /running postrotate script/);
-    assert.match(await machine.shell('cat /etc/logrotate.d/hector'), /--signal=SIGUSR2 hector\.service/);
+    assert.match(await readFile(deployFile('logrotate/hector'), 'utf8'), /--signal=SIGUSR2 hector\.service/);
     await until(async () => (await machine.shell('ls /var/log/hector')).split('\n').includes('hector.log'));
     await request(2);
     await until(async () => (await lines('/var/log/hector/hector.log')) === 1);
