@@ -97,6 +97,10 @@ for (const kind of proxyKinds) {
       assert.equal(await status('127.0.0.4'), 200);
       assert.equal(await status('127.0.0.4', { 'x-forwarded-for': '127.0.0.3' }), 200);
       await held.end();
+      // From an address that is itself a trusted proxy's, what stands further to the left would be believed.
+      const own = await TokenStream.open(proxy, model, 'HTTP+JSON', { from: '127.0.0.1', headers: forged });
+      assert.equal(await status('127.0.0.1', { 'x-forwarded-for': '203.0.113.77' }), 429);
+      await own.end();
     });
 
     test('metrics and configuration are for this machine, however the path is written', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { nginxMissing, startNginx } from '../services/nginx.ts';
+import { replaceEach } from '../services/reverse-proxy.ts';
 import { userMessage } from '../support/a2a-client.ts';
 import type { Hector } from '../support/hector.ts';
 import { proxyKinds, startBehind, TokenStream, upstream } from '../support/proxied.ts';
@@ -54,11 +55,11 @@ for (const kind of proxyKinds) {
   });
 }
 
-describe('a reload of nginx', { skip: nginxMissing }, () => {
+describe('nginx', { skip: nginxMissing }, () => {
   const kind = { name: 'nginx', missing: nginxMissing, start: startNginx } as const;
   const stage = proxyStage(kind);
 
-  test('does not cut a stream', async () => {
+  test('is reloaded and cuts no stream', async () => {
     await using proxy = await startNginx({ upstreams: [upstream(stage.hector)] });
     const stream = await TokenStream.open(proxy, stage.model);
     await proxy.reload();
@@ -70,6 +71,20 @@ describe('a reload of nginx', { skip: nginxMissing }, () => {
     const fresh = await TokenStream.open(proxy, stage.model);
     await fresh.end();
     assert.match(await stream.end(), /token-5\./);
+  });
+
+  test('below a path, the cards have it in their URLs, and the URLs work', async () => {
+    const below = (text: string) =>
+      replaceEach(text, [
+        ['location / {\n        proxy_pass http://hector;', 'location /hector/ {\n        proxy_pass http://hector/;'],
+        ['X-Forwarded-Prefix ""', 'X-Forwarded-Prefix /hector'],
+      ]);
+    await using proxy = await startNginx({ upstreams: [upstream(stage.hector)], change: below });
+    const { url } = JSON.parse(await (await through(proxy, '/hector/agents/assistant')).ended);
+    assert.equal(url, `${proxy.origin}/hector/agents/assistant`);
+    const asked = through(proxy, `${new URL(url).pathname}/message:send`, { body: { message: userMessage('go on') } });
+    (await stage.model.next()).end();
+    assert.equal((await asked).status, 200);
   });
 
   test('has nothing to say about the file, and what is logged has the id of the request', async () => {

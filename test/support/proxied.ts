@@ -102,7 +102,11 @@ export class TokenStream {
   ): Promise<TokenStream> {
     const { path, asked, shows } = streams[name] as Streaming;
     const { headers, ...rest } = asked();
-    const begun = through(proxy, path, { ...rest, ...more, headers: { ...headers, ...more.headers } });
+    const begun = through(proxy, path, {
+      ...rest,
+      ...more,
+      headers: { 'accept-encoding': 'gzip', ...headers, ...more.headers },
+    });
     const answering = await model.next();
     answering.give('token-0.');
     const stream = new TokenStream(await begun, answering, shows, ['token-0.']);
