@@ -7,8 +7,8 @@ import { hectorImage } from '../services/hector-image.ts';
 import { podman, podmanMissing } from '../services/podman.ts';
 import { freePort } from '../services/service.ts';
 import { answer, answerOf, connect, send, stream } from '../support/a2a-client.ts';
-import { type MountedFiles, mountConfigMap } from '../support/config-map.ts';
 import { type Container, runContainer, serving, startContainer } from '../support/container.ts';
+import { kubeletVolume, type MountedFiles } from '../support/kubelet-volume.ts';
 import { sharedFolder } from '../support/shared-folder.ts';
 import { until } from '../support/until.ts';
 
@@ -165,14 +165,13 @@ server:
 `;
   /** Both mounted as kubelet mounts them, and followed. */
   async function mounted(t: TestContext, config: MountedFiles, secrets: MountedFiles) {
-    const [configs, keys] = [await sharedFolder(t), await sharedFolder(t)];
-    const putConfig = await mountConfigMap(configs, config);
-    const putSecret = await mountConfigMap(keys, secrets);
+    const [configs, keys] = [await kubeletVolume(config), await kubeletVolume(secrets)];
+    for (const volume of [configs, keys]) t.after(() => volume[Symbol.asyncDispose]());
     const hector = await hardened(
-      ['--volume', `${configs}:/etc/hector:ro`, '--volume', `${keys}:/run/secrets/hector:ro`],
+      ['--volume', `${configs.folder}:/etc/hector:ro`, '--volume', `${keys.folder}:/run/secrets/hector:ro`],
       ['serve', '--config', '/etc/hector/config.yaml', '--watch'],
     );
-    return { ...hector, putConfig, putSecret };
+    return { ...hector, putConfig: configs.update, putSecret: keys.update };
   }
   const started = (container: Container) => container.inspect('{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}');
 

@@ -1,15 +1,19 @@
-import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+export type MountedFiles = Readonly<Record<string, string>>;
 
 /** A ConfigMap or a Secret in a pod, as kubelet mounts it: links to a folder that is changed as a whole, by one rename. */
 export interface KubeletVolume extends AsyncDisposable {
   readonly folder: string;
-  update(files: Readonly<Record<string, string>>): Promise<void>;
+  update(files: MountedFiles): Promise<void>;
 }
 
-export async function kubeletVolume(files: Readonly<Record<string, string>>): Promise<KubeletVolume> {
+export async function kubeletVolume(files: MountedFiles): Promise<KubeletVolume> {
   const folder = await mkdtemp(join(tmpdir(), 'hector-volume-'));
+  // The user of a container reads it, too.
+  await chmod(folder, 0o755);
   let count = 0;
   const update: KubeletVolume['update'] = async (next) => {
     const version = `..2026_11_29_12_00_00.${count++}`;
