@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { root } from '../docs/blocks.ts';
-import { promtool, promtoolMissing } from '../services/promtool.ts';
+import { prometheusMissing, promtool } from '../services/promtool.ts';
 import { command } from '../support/command-line.ts';
 import { deployFile } from '../support/deploy-file.ts';
 import { startHector } from '../support/hector.ts';
@@ -69,7 +69,7 @@ describe('the runbook', () => {
     }
   });
 
-  test('has queries that Prometheus takes', { skip: promtoolMissing }, async () => {
+  test('has queries that Prometheus takes', { skip: prometheusMissing }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'hector-runbook-'));
     try {
       const file = join(folder, 'rules.yml');

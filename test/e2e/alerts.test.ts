@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { alertsPath as path } from '../services/prometheus.ts';
-import { promtool, promtoolMissing } from '../services/promtool.ts';
+import { prometheusMissing, promtool } from '../services/promtool.ts';
 import { type Change, instances, type Story, stories, unchanged } from '../support/alert-stories.ts';
 import { type Labels, labelsText, type Sample } from '../support/exposition.ts';
 import { breakStorage, scrapeOf, startMetered, tell } from '../support/metered.ts';
@@ -62,7 +62,7 @@ const expanded = (annotations: Rule['annotations'], labels: Labels) =>
     ]),
   );
 
-describe('every alert fires on what Hector says, and only then', { skip: promtoolMissing }, () => {
+describe('every alert fires on what Hector says, and only then', { skip: prometheusMissing }, () => {
   let samples: readonly Sample[];
   let folder: string;
   before(async () => {

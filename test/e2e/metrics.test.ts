@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { test } from 'node:test';
 import { labels as knownLabels } from '../../core/telemetry/names.ts';
-import { lintMetrics, promtoolMissing } from '../services/promtool.ts';
+import { lintMetrics, prometheusMissing } from '../services/promtool.ts';
 import { userMessage } from '../support/a2a-client.ts';
 import { replace } from '../support/config-status.ts';
 import type { Exposition } from '../support/exposition.ts';
@@ -232,7 +232,7 @@ test('no counter goes back, however often the configuration is swapped under loa
     assert.ok(scrape.sum('hector_agent_requests_total', { agent: 'worker', status }) > 0, status);
 });
 
-test('Prometheus finds no fault with what a server has after work', { skip: promtoolMissing }, async () => {
+test('Prometheus finds no fault with what a server has after work', { skip: prometheusMissing }, async () => {
   await using hector = await startMetered();
   for (const wish of ['tell', 'good', 'bad', 'fail']) await tell(hector, wish);
   assert.equal(await lintMetrics(await (await fetch(`${hector.url}/metrics`)).text()), '');

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { alertsPath, configPath, startPrometheus } from '../services/prometheus.ts';
-import { prometheusMissing, promtool, promtoolMissing } from '../services/promtool.ts';
+import { prometheusMissing, promtool } from '../services/promtool.ts';
 import { startMetered, tell } from '../support/metered.ts';
 import { until } from '../support/until.ts';
 
 const guide = join(import.meta.dirname, '../fixtures/monitoring');
 const read = async (path: string) => parse(await readFile(path, 'utf8'));
 
-describe("the deployment guide's configuration of Prometheus", { skip: promtoolMissing }, () => {
+describe("the deployment guide's configuration of Prometheus", { skip: prometheusMissing }, () => {
   test('its scrape configuration and its rules load, and so do ours', async () => {
     for (const args of [
       ['check', 'config', join(guide, 'scrape.yml')],

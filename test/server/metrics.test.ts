@@ -11,7 +11,7 @@ import { Executions } from '../../core/task/executions.ts';
 import { a2aRoutes } from '../../server/a2a/routes.ts';
 import { createMetrics, type Metrics } from '../../server/metrics/metrics.ts';
 import { metricsRoutes } from '../../server/metrics/routes.ts';
-import { lintMetrics, promtoolMissing } from '../services/promtool.ts';
+import { lintMetrics, prometheusMissing } from '../services/promtool.ts';
 import { gate } from '../support/a2a-serving.ts';
 import { servingRoutes } from '../support/config-serving.ts';
 import { type GenerationParts, generation } from '../support/generation.ts';
@@ -287,7 +287,7 @@ test('with authentication it needs credentials like everything else', async () =
   await runtime.close(1_000);
 });
 
-test('Prometheus finds no fault with it', { skip: promtoolMissing }, async () => {
+test('Prometheus finds no fault with it', { skip: prometheusMissing }, async () => {
   const runtime = handmadeRuntime();
   await runtime.reload({});
   const metrics = startMetrics({ status: () => base, runtime });

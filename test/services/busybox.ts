@@ -1,17 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { alone, findProgram, installPackages, mayInstall } from './service.ts';
+import { findProgram, foundOrInstalled } from './service.ts';
 
 /** The shell and the tools of the alpine images. BUSYBOX names one of one's own. */
 const find = () => findProgram(process.env['BUSYBOX'] ?? 'busybox');
-let found = await find();
-if (!found && mayInstall)
-  found = await alone('busybox', async () => {
-    const meanwhile = await find();
-    if (meanwhile) return meanwhile;
-    await installPackages('busybox');
-    return await find();
-  });
+const found = await foundOrInstalled(find, 'busybox');
 
 /** What is missing, for `skip`; `false` where it is there. */
 export const busyboxMissing = found

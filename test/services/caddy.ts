@@ -3,19 +3,12 @@ import { join } from 'node:path';
 import { deployFile } from '../support/deploy-file.ts';
 import { makeCertificates } from './certificates.ts';
 import { proxyHost, type ReverseProxy, replaceEach, tlsAnswers } from './reverse-proxy.ts';
-import { alone, findProgram, freePort, installPackages, mayInstall, serviceFolder, startService } from './service.ts';
+import { findProgram, foundOrInstalled, freePort, serviceFolder, startService } from './service.ts';
 
 /** A real Caddy: CADDY_BIN names a program of one's own. */
 const find = () => findProgram(...[process.env['CADDY_BIN'] ?? []].flat(), 'caddy');
 
-let found = await find();
-if (!found && mayInstall) {
-  found = await alone('caddy', async () => {
-    const meanwhile = await find();
-    if (!meanwhile) await installPackages('caddy');
-    return await find();
-  });
-}
+const found = await foundOrInstalled(find, 'caddy');
 
 export const caddyMissing = found
   ? false

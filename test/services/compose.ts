@@ -1,21 +1,18 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { alone, cacheFolder, findProgram, mayInstall } from './service.ts';
+import { go, goProgram } from './go-program.ts';
 
 const run = promisify(execFile);
 
 /** What `docker compose` 2.40 reads its files with, in a program that prints what it has read. */
-const version = '2.9.1';
-const source = join(import.meta.dirname, '../fixtures/compose-reader/main.go');
-const built = join(cacheFolder, `compose-reader-${version}`);
-const go = await findProgram('go', '/usr/local/go/bin/go');
-
-let found = await findProgram(built);
-if (!found && mayInstall && go)
-  found = await alone('compose-reader', async () => (await findProgram(built)) ?? (await build(go)));
+const found = await goProgram({
+  name: 'compose-reader',
+  version: '2.9.1',
+  module: 'github.com/compose-spec/compose-go/v2',
+  main: join(import.meta.dirname, '../fixtures/compose-reader/main.go'),
+  elsewhere: [],
+});
 
 /** What is missing, for `skip`; nothing where the reader is there. */
 export const composeMissing = found
@@ -23,23 +20,6 @@ export const composeMissing = found
   : go
     ? 'the reader of compose files is not built: set HECTOR_TEST_INSTALL'
     : 'Go is not installed, to build the reader of compose files with';
-
-async function build(program: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'hector-compose-build-'));
-  try {
-    const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod' };
-    const go = (...args: readonly string[]) => run(program, args, { cwd: folder, env, maxBuffer: 64 * 1024 ** 2 });
-    await copyFile(source, join(folder, 'main.go'));
-    await go('mod', 'init', 'compose-reader');
-    await go('get', `github.com/compose-spec/compose-go/v2@v${version}`);
-    await go('build', '-ldflags=-s -w', '-o', 'compose-reader', '.');
-    await copyFile(join(folder, 'compose-reader'), `${built}.new`);
-    await rename(`${built}.new`, built);
-    return built;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 export interface ComposeService {
   readonly image: string;

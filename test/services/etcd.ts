@@ -2,16 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Certificates, makeCertificates } from './certificates.ts';
-import {
-  alone,
-  findProgram,
-  freePort,
-  installPackages,
-  mayInstall,
-  type Service,
-  serviceFolder,
-  startService,
-} from './service.ts';
+import { findProgram, foundOrInstalled, freePort, type Service, serviceFolder, startService } from './service.ts';
 
 const run = promisify(execFile);
 
@@ -27,15 +18,7 @@ async function find(): Promise<Programs | undefined> {
   return etcd && etcdctl ? { etcd, etcdctl } : undefined;
 }
 
-let found = await find();
-if (!found && mayInstall) {
-  found = await alone('etcd', async () => {
-    const meanwhile = await find();
-    if (meanwhile) return meanwhile;
-    await installPackages('etcd-server', 'etcd-client');
-    return await find();
-  });
-}
+const found = await foundOrInstalled(find, 'etcd-server', 'etcd-client');
 
 export const etcdctlProgram = (): string => (found as Programs).etcdctl;
 

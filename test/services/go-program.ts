@@ -12,6 +12,7 @@ interface GoProgram {
   readonly name: string;
   readonly version: string;
   readonly module: string;
+  /** A package of it, or a file of ours that uses it. */
   readonly main: string;
   /** Other modules that must be of a certain version. */
   readonly also?: readonly string[];
@@ -43,8 +44,10 @@ async function build(compiler: string, program: GoProgram, built: string): Promi
       });
     if (program.goMod) await writeFile(join(folder, 'go.mod'), (await program.goMod()).join('\n'));
     else await call('mod', 'init', 'scratch');
+    const ours = program.main.endsWith('.go');
+    if (ours) await copyFile(program.main, join(folder, 'main.go'));
     await call('get', `${program.module}@v${program.version}`, ...(program.also ?? []));
-    await call('build', `-ldflags=-s -w ${program.flags ?? ''}`, '-o', 'program', program.main);
+    await call('build', `-ldflags=-s -w ${program.flags ?? ''}`, '-o', 'program', ours ? '.' : program.main);
     await mkdir(cacheFolder, { recursive: true });
     // Whoever finds it there finds all of it.
     await copyFile(join(folder, 'program'), `${built}.new`);

@@ -6,21 +6,14 @@ import { deployFile } from '../support/deploy-file.ts';
 import { until } from '../support/until.ts';
 import { makeCertificates } from './certificates.ts';
 import { proxyHost, type ReverseProxy, replaceEach, tlsAnswers } from './reverse-proxy.ts';
-import { alone, findProgram, freePort, installPackages, mayInstall, serviceFolder, startService } from './service.ts';
+import { findProgram, foundOrInstalled, freePort, serviceFolder, startService } from './service.ts';
 
 const run = promisify(execFile);
 
 /** A real nginx: NGINX_BIN names a program of one's own. */
 const find = () => findProgram(...[process.env['NGINX_BIN'] ?? []].flat(), 'nginx');
 
-let found = await find();
-if (!found && mayInstall) {
-  found = await alone('nginx', async () => {
-    const meanwhile = await find();
-    if (!meanwhile) await installPackages('nginx');
-    return await find();
-  });
-}
+const found = await foundOrInstalled(find, 'nginx');
 
 export const nginxMissing = found
   ? false

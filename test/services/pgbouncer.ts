@@ -5,31 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { Postgres } from './postgres.ts';
-import {
-  alone,
-  findProgram,
-  freePort,
-  installPackages,
-  mayInstall,
-  type Service,
-  serviceFolder,
-  startService,
-} from './service.ts';
+import { findProgram, foundOrInstalled, freePort, type Service, serviceFolder, startService } from './service.ts';
 
 const run = promisify(execFile);
 
 /** A real PgBouncer: PGBOUNCER names a program of one's own. */
 const find = () => findProgram(process.env['PGBOUNCER'] ?? 'pgbouncer');
 
-let found = await find();
-if (!found && mayInstall) {
-  found = await alone('pgbouncer', async () => {
-    const meanwhile = await find();
-    if (meanwhile) return meanwhile;
-    await installPackages('pgbouncer');
-    return await find();
-  });
-}
+const found = await foundOrInstalled(find, 'pgbouncer');
 
 /** What is missing, for `skip`; nothing where PgBouncer is there. */
 export const pgbouncerMissing = found

@@ -3,22 +3,18 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { alone, findProgram, installPackages, mayInstall } from './service.ts';
+import { alone, findProgram, foundOrInstalled, mayInstall } from './service.ts';
 
 const run = promisify(execFile);
 
 /** Debian's packages; the last two are for the stand-in that follows. */
 const packages = ['podman', 'buildah', 'runc', 'debootstrap', 'debian-archive-keyring'];
 
-let program = await findProgram('podman');
-if (!program && mayInstall) {
-  program = await alone('podman', async () => {
-    const meanwhile = await findProgram('podman');
-    if (meanwhile) return meanwhile;
-    await installPackages(...packages);
-    return await findProgram('podman');
-  });
-}
+const find = async () => {
+  const [program, ...others] = await Promise.all(['podman', 'runc', 'debootstrap'].map((name) => findProgram(name)));
+  return others.every((each) => each !== undefined) ? program : undefined;
+};
+const program = (await foundOrInstalled(find, ...packages)) ?? (await findProgram('podman'));
 
 /** crun wants the newer cgroups; runc takes either. */
 const runc = await findProgram('runc');

@@ -9,16 +9,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { until } from '../support/until.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
-import {
-  alone,
-  findProgram,
-  freePort,
-  installPackages,
-  mayInstall,
-  type Service,
-  serviceFolder,
-  startService,
-} from './service.ts';
+import { findProgram, foundOrInstalled, freePort, type Service, serviceFolder, startService } from './service.ts';
 
 const run = promisify(execFile);
 
@@ -38,15 +29,7 @@ async function find(): Promise<Programs | undefined> {
   return found.every(([, path]) => path !== undefined) ? (Object.fromEntries(found) as Programs) : undefined;
 }
 
-let found = await find();
-if (!found && mayInstall) {
-  found = await alone('postgres', async () => {
-    const meanwhile = await find();
-    if (meanwhile) return meanwhile;
-    await installPackages('postgresql');
-    return await find();
-  });
-}
+const found = await foundOrInstalled(find, 'postgresql');
 
 /** What is missing, for `skip`; nothing where Postgres is there. */
 export const postgresMissing = found

@@ -1,35 +1,25 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { alone, findProgram, installPackages, mayInstall } from './service.ts';
+import { findProgram, foundOrInstalled } from './service.ts';
 
 /** Prometheus and its own linter, from one package: PROMTOOL and PROMETHEUS name ones of one's own. */
-const find = async () => ({
-  promtool: await findProgram(process.env['PROMTOOL'] ?? 'promtool'),
-  prometheus: await findProgram(process.env['PROMETHEUS'] ?? 'prometheus'),
-});
+const find = async () => {
+  const promtool = await findProgram(process.env['PROMTOOL'] ?? 'promtool');
+  const prometheus = await findProgram(process.env['PROMETHEUS'] ?? 'prometheus');
+  return promtool && prometheus ? { promtool, prometheus } : undefined;
+};
+const found = await foundOrInstalled(find, 'prometheus');
 
-let found = await find();
-if (!(found.promtool && found.prometheus) && mayInstall) {
-  found = await alone('prometheus', async () => {
-    const meanwhile = await find();
-    if (meanwhile.promtool && meanwhile.prometheus) return meanwhile;
-    await installPackages('prometheus');
-    return await find();
-  });
-}
+/** What is missing, for `skip`; `false` where both are there. */
+export const prometheusMissing = found
+  ? false
+  : 'Prometheus is not installed: apt-get install prometheus, or set HECTOR_TEST_INSTALL';
 
-const missing = (program: string | undefined, name: string) =>
-  program ? false : `${name} is not installed: apt-get install prometheus, or set HECTOR_TEST_INSTALL`;
-
-/** What is missing, for `skip`; `false` where it is there. */
-export const promtoolMissing = missing(found.promtool, 'promtool');
-export const prometheusMissing = missing(found.prometheus, 'prometheus');
-
-export const prometheusProgram = () => found.prometheus as string;
+export const prometheusProgram = () => found?.prometheus as string;
 
 /** What `promtool` says, with what it is given. */
 export async function promtool(args: readonly string[], input = ''): Promise<{ ok: boolean; output: string }> {
-  const child = spawn(found.promtool as string, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(found?.promtool as string, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));

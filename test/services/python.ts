@@ -1,18 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { alone, findProgram, installPackages, mayInstall } from './service.ts';
+import { findProgram, foundOrInstalled } from './service.ts';
 
 const run = promisify(execFile);
 
-let found = await findProgram('python3');
-if (!found && mayInstall) {
-  found = await alone('python', async () => {
-    const meanwhile = await findProgram('python3');
-    if (meanwhile) return meanwhile;
-    await installPackages('python3');
-    return await findProgram('python3');
-  });
-}
+const found = await foundOrInstalled(() => findProgram('python3'), 'python3');
 
 /** What is missing, for `skip`; `false` where it is there. */
 export const pythonMissing = found

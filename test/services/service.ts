@@ -72,12 +72,27 @@ export async function alone<T>(name: string, work: () => Promise<T>): Promise<T>
   }
 }
 
-/** Debian's packages. The caller has found that what they bring is not there, and looks again once it is alone. */
-export async function installPackages(...packages: readonly string[]): Promise<void> {
+async function installPackages(...packages: readonly string[]): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const options = { env, maxBuffer: 64 * 1024 ** 2 };
   await run('apt-get', ['update', '-qq'], options);
   await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], options);
+}
+
+/** What `find` finds. Where that is nothing, and it is allowed, Debian's packages are installed first. */
+export async function foundOrInstalled<T>(
+  find: () => Promise<T | undefined>,
+  ...packages: readonly string[]
+): Promise<T | undefined> {
+  const found = await find();
+  if (found !== undefined || !mayInstall) return found;
+  // One after the other, whatever is installed: apt-get does not wait for another.
+  return await alone('apt', async () => {
+    const meanwhile = await find();
+    if (meanwhile !== undefined) return meanwhile;
+    await installPackages(...packages);
+    return await find();
+  });
 }
 
 /** A port that nobody listens on. */

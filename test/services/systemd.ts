@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { alone, findProgram, installPackages, mayInstall } from './service.ts';
+import { findProgram, foundOrInstalled } from './service.ts';
 
 const run = promisify(execFile);
 
@@ -19,17 +19,10 @@ const programs = [
 
 const find = async () => {
   const paths = await Promise.all([...programs, '/lib/systemd/systemd'].map((name) => findProgram(name)));
-  return paths.every((path) => path !== undefined);
+  return paths.every((path) => path !== undefined) || undefined;
 };
 
-let found = await find();
-if (!found && mayInstall) {
-  found = await alone('systemd', async () => {
-    if (await find()) return true;
-    await installPackages(...packages);
-    return await find();
-  });
-}
+const found = await foundOrInstalled(find, ...packages);
 
 /** What is missing, for `skip`; `false` where it is there. */
 export const systemdMissing = found

@@ -3,16 +3,7 @@ import { access, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import zookeeper, { type Client, type Stat } from 'node-zookeeper-client';
-import {
-  alone,
-  findProgram,
-  freePort,
-  installPackages,
-  mayInstall,
-  type Service,
-  serviceFolder,
-  startService,
-} from './service.ts';
+import { findProgram, foundOrInstalled, freePort, type Service, serviceFolder, startService } from './service.ts';
 
 /** Of Debian's package; its manifest names the others that it needs. */
 const jar = '/usr/share/java/zookeeper.jar';
@@ -27,13 +18,8 @@ const find = async (): Promise<string | undefined> => {
 
 /** What is missing, in one sentence for `skip`; nothing where it can be started. Installs it where that is allowed. */
 export async function zookeeperMissing(): Promise<string | undefined> {
-  if (await find()) return undefined;
-  if (!mayInstall)
-    return 'ZooKeeper is not here: apt-get install zookeeper, or set HECTOR_TEST_INSTALL=1 and the tests install it';
-  await alone('apt', async () => {
-    if (!(await find())) await installPackages('zookeeper');
-  });
-  return undefined;
+  if (await foundOrInstalled(find, 'zookeeper')) return undefined;
+  return 'ZooKeeper is not here: apt-get install zookeeper, or set HECTOR_TEST_INSTALL=1 and the tests install it';
 }
 
 export interface ZooKeeperOptions {
