@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -123,6 +124,12 @@ export async function startNginx({ upstreams, change = (text) => text }: NginxOp
     async log() {
       const text = await readFile(join(folder, 'hector.log'), 'utf8');
       return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
+    },
+    // Its workers outlive a master that is killed.
+    async [Symbol.asyncDispose]() {
+      await run(nginxProgram(), [...args, '-s', 'stop']);
+      await until(() => !existsSync(join(folder, 'nginx.pid')));
+      await service[Symbol.asyncDispose]();
     },
   };
 }
