@@ -92,6 +92,7 @@ async function rehearse(t: Cleanup, { delay, begin, away, back }: Rehearsal): Pr
   t.after(() => proxy[Symbol.asyncDispose]());
 
   const callers = new Callers(proxy, 8);
+  t.after(() => callers.stop());
   await callers.more(50);
   for (let index = 0; index < hectors.length; index++) {
     await away?.(proxy, hectors, index);
@@ -100,7 +101,7 @@ async function rehearse(t: Cleanup, { delay, begin, away, back }: Rehearsal): Pr
     hectors[index] = await start(index);
     await back?.(proxy, hectors);
     const fresh = hectors[index] as Hector;
-    await until(async () => (await metric(fresh, 'hector_http_requests_total', 'message:send')) > 0, 30_000);
+    await until(async () => (await metric(fresh, 'hector_tasks_running')) > 0, 30_000);
     await callers.more(50);
   }
   await callers.stop();
