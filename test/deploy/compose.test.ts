@@ -122,7 +122,7 @@ describe('compose/observability', { skip: composeMissing }, () => {
     };
     for (const { type, options } of providers) {
       assert.equal(type, 'file');
-      const dashboards = await readdir(sourceOf(options.path));
+      const dashboards = (await readdir(sourceOf(options.path))).filter((name) => name.endsWith('.json'));
       assert.deepEqual(dashboards.sort(), ['hector-agents.json', 'hector-runtime.json']);
     }
   });
