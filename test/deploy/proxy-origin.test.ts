@@ -63,6 +63,15 @@ for (const kind of proxyKinds) {
       });
     }
 
+    test('the port of a client that names the host alone is not what it says', async () => {
+      const headers = { ...forged, host: proxyHost };
+      const card = await through(stage.proxy, '/.well-known/agent-card.json', { headers });
+      for (const url of urlsOf(JSON.parse(await card.ended) as Card).map((each) => new URL(each))) {
+        assert.equal(url.hostname, proxyHost);
+        assert.notEqual(url.port, forged['x-forwarded-port']);
+      }
+    });
+
     test('the official client works by the URLs of the card, with JSON-RPC and HTTP+JSON', async () => {
       const fetchImpl = fetchThrough(stage.proxy);
       const cardResolver = new DefaultAgentCardResolver({ fetchImpl });
