@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,6 +19,8 @@ interface GoProgram {
   /** The lines of go.mod where it needs `replace`. */
   readonly goMod?: () => Promise<readonly string[]>;
   readonly flags?: string;
+  /** Files that only its releases have: it is built in a copy of its module, with these. */
+  readonly added?: Readonly<Record<string, string>>;
   /** What it is called elsewhere: paths, or names that are on PATH. */
   readonly elsewhere: readonly string[];
 }
@@ -42,12 +44,18 @@ async function build(compiler: string, program: GoProgram, built: string): Promi
         maxBuffer: 64 * 1024 ** 2,
         timeout: 30 * 60_000,
       });
-    if (program.goMod) await writeFile(join(folder, 'go.mod'), (await program.goMod()).join('\n'));
-    else await call('mod', 'init', 'scratch');
-    const ours = program.main.endsWith('.go');
-    if (ours) await copyFile(program.main, join(folder, 'main.go'));
-    await call('get', `${program.module}@v${program.version}`, ...(program.also ?? []));
-    await call('build', `-ldflags=-s -w ${program.flags ?? ''}`, '-o', 'program', ours ? '.' : program.main);
+    const flags = `-ldflags=-s -w ${program.flags ?? ''}`;
+    if (program.added) {
+      await copyModule(`${program.module}@v${program.version}`, folder, program.added);
+      await call('build', flags, '-o', 'program', program.main);
+    } else {
+      if (program.goMod) await writeFile(join(folder, 'go.mod'), (await program.goMod()).join('\n'));
+      else await call('mod', 'init', 'scratch');
+      const ours = program.main.endsWith('.go');
+      if (ours) await copyFile(program.main, join(folder, 'main.go'));
+      await call('get', `${program.module}@v${program.version}`, ...(program.also ?? []));
+      await call('build', flags, '-o', 'program', ours ? '.' : program.main);
+    }
     await mkdir(cacheFolder, { recursive: true });
     // Whoever finds it there finds all of it.
     await copyFile(join(folder, 'program'), `${built}.new`);
@@ -57,6 +65,15 @@ async function build(compiler: string, program: GoProgram, built: string): Promi
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function copyModule(module: string, folder: string, added: Readonly<Record<string, string>>): Promise<void> {
+  const source = await goModule(module);
+  if (source === undefined) throw new Error(`Go gives no folder for ${module}`);
+  await cp(source, folder, { recursive: true });
+  // Go's cache is read-only, and so is a copy of it.
+  await promisify(execFile)('chmod', ['-R', 'u+w', folder]);
+  for (const [name, text] of Object.entries(added)) await writeFile(join(folder, name), text);
 }
 
 /** The folder of a module in Go's own cache; what is in it is taken without asking anybody. */
