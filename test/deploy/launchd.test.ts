@@ -106,7 +106,7 @@ test('the documented commands install an agent whose command line serves and end
         assert.equal(child.exitCode, null, await readFile(here(agent.StandardErrorPath), 'utf8'));
         return await ready();
       }, 60_000);
-      assert.match(await readFile(here(agent.StandardOutPath), 'utf8'), /Talk to it/);
+      await until(async () => /Talk to it/.test(await readFile(here(agent.StandardOutPath), 'utf8')));
       child.kill('SIGTERM');
       // What KeepAlive takes for an end that was wanted.
       assert.deepEqual(await exited, [0, null]);

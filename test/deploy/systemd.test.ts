@@ -68,6 +68,8 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
     machine.shell(`cat > ${path} <<'END_OF_FILE'\n${text.trim()}\nEND_OF_FILE\n`);
   const show = async (property: string) =>
     (await machine.shell(`systemctl show hector --property=${property} --value`)).trim();
+  const journaled = (line: RegExp) =>
+    until(async () => line.test(await machine.shell('journalctl -u hector -t hector')));
   const agents = async () => machine.shell('curl -sf http://localhost:8080/agents');
   const ask = (text: string) =>
     machine.shell(
@@ -103,7 +105,7 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
     assert.match(output, /Status: "Serving generation 1 of \/etc\/hector\/config\.yaml/);
     assert.match(await agents(), /"name":"first"/);
     assert.equal((await machine.shell('systemctl is-enabled hector')).trim(), 'enabled');
-    assert.match(await machine.shell('journalctl -u hector -t hector'), /Talk to it/);
+    await journaled(/Talk to it/);
   });
 
   test('what runs is the user hector without a right to anything, and only its own folders can be written to', async () => {
@@ -143,10 +145,7 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
     const refused = await machine.tryShell('systemctl reload hector');
     assert.notEqual(refused.code, 0);
     assert.match(await show('StatusText'), /^Serving generation 2 .* refused: .*nowhere/);
-    assert.match(
-      await machine.shell('journalctl -u hector -t hector'),
-      /error: The configuration is refused: .*nowhere/,
-    );
+    await journaled(/error: The configuration is refused: .*nowhere/);
     assert.match(await agents(), /"name":"second"/);
     assert.equal(await show('ActiveState'), 'active');
     assert.equal(await show('MainPID'), pid);
@@ -199,7 +198,7 @@ describe('a machine that has booted with systemd', { skip: machineMissing }, () 
   test('a configuration that is wrong from the start is a start that fails, with the reason in the journal', async () => {
     await write('/etc/hector/config.yaml', 'agents: { third: { llm: nobody } }');
     assert.notEqual((await machine.tryShell('systemctl start hector')).code, 0);
-    assert.match(await machine.shell('journalctl -u hector -t hector'), /nobody/);
+    await journaled(/nobody/);
   });
 });
 

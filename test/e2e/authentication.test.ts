@@ -12,7 +12,7 @@ import { temporaryFolder } from '../support/extension.ts';
 import { startHector } from '../support/hector.ts';
 import { heldConfig, openGate, startHeld } from '../support/held-work.ts';
 import { provider } from '../support/jwt.ts';
-import { until } from '../support/until.ts';
+import { told } from '../support/told.ts';
 
 const guide = (name: string) => readFile(join(import.meta.dirname, '../fixtures/guide', name), 'utf8');
 
@@ -31,6 +31,7 @@ test("the guide's api_keys: both keys open, in either header, and nothing else d
   const refused = await fetch(`${hector.url}/agents`);
   assert.deepEqual([refused.status, refused.headers.get('www-authenticate')], [401, 'Bearer realm="hector"']);
   assert.deepEqual((await health(hector)).auth, { enabled: true, type: 'api-key' });
+  assert.equal(await hector.stop(), 0);
   assert.doesNotMatch(hector.stdout() + hector.stderr(), /first-key|second-key/);
 });
 
@@ -68,12 +69,12 @@ test("the guide's jwks_url: who has a token of that provider comes in, over TLS 
   assert.equal(await knock(hector), 401);
   assert.deepEqual((await health(hector)).auth, { enabled: true, type: 'jwt' });
   for (const missing of ['No issuer is set', 'No audience is set'])
-    assert.match(hector.stderr(), new RegExp(`WARN .*config\\.yaml:4:5 .*${missing}`));
+    await told(hector, new RegExp(`WARN .*config\\.yaml:4:5 .*${missing}`));
 
   const { NODE_EXTRA_CA_CERTS: _, ...untrusting } = env;
   await using other = await startHector({ config, env: { ...untrusting, OPENAI_API_KEY: 'sk-0' } });
   assert.equal(await knock(other, withBearer(await idp.token())), 503);
-  assert.match(other.stderr(), /auth\.yourdomain\.com\/\.well-known\/jwks\.json cannot be fetched: .*certificate/);
+  await told(other, /auth\.yourdomain\.com\/\.well-known\/jwks\.json cannot be fetched: .*certificate/);
 });
 
 test('both together, and what cards and /health say of them', async (t) => {
@@ -188,6 +189,7 @@ test('a key that is taken away is refused at the next request, and the stream th
   assert.equal(await knock(hector, withKey('new-key-0123')), 200);
   await openGate(hector, 'gate');
   for (const ended of streams) assert.match(await ended(), /finished by one[\s\S]*TASK_STATE_COMPLETED/);
+  assert.equal(await hector.stop(), 0);
   assert.doesNotMatch(hector.stdout() + hector.stderr(), /old-key|kept-key|new-key/);
 });
 
@@ -258,7 +260,7 @@ test('authentication that is on with nothing to check: it does not start, and a 
   await using hector = await startHeld(keysOf('kept-key-0123'));
 
   await rewrite(hector, heldConfig('one', { server: nothing }));
-  await until(() => message.test(hector.stderr()));
+  await told(hector, message);
   assert.equal(await knock(hector), 401);
   assert.equal(await knock(hector, withKey('kept-key-0123')), 200);
 });

@@ -76,6 +76,7 @@ for (const kind of storeKinds) {
 
       await store.put(key, agents('fourth'));
       await until(() => serves(hector, 'fourth'));
+      assert.equal(await hector.stop(), 0);
       assert.equal(hector.stderr().match(/refused a configuration/g)?.length, 2, hector.stderr());
     });
 

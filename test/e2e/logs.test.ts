@@ -7,6 +7,7 @@ import { userMessage } from '../support/a2a-client.ts';
 import { replace } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { ask, rpcBody } from '../support/surfaces.ts';
+import { told } from '../support/told.ts';
 import { until } from '../support/until.ts';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -58,7 +59,7 @@ test('every line from the start to the end is JSON with level, time and msg, wha
   await send(hector, 'hello', 'r2', 'nobody');
   await ask(`${hector.url}/agents/talker`, undefined, undefined, { method: 'POST', body: '{"broken' });
   await writeFile(join(hector.folder, 'config.yaml'), 'agents: [\n  "no\n');
-  await until(() => hector.stderr().includes('refused a configuration'));
+  await told(hector, /refused a configuration/);
   assert.equal(await hector.stop(), 0);
   const lines = linesOf(hector.stderr());
   for (const line of lines) {
@@ -109,7 +110,7 @@ test('a change of the level is for the next line', async () => {
   await send(hector, 'hello', 'quiet');
   await replace(hector, config('', 'format: json, level: debug'));
   await send(hector, 'hello', 'loud');
-  await until(() => hector.stderr().includes('"loud"'));
+  await told(hector, /"loud"/);
   await replace(hector, config('', 'format: json, level: error'));
   await send(hector, 'call shout', 'silent');
   await hector.stop();

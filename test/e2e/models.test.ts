@@ -58,6 +58,7 @@ agents: { clerk: {} }
     assert.match(last, /crowns[^a-z]*3/);
     assert.match(last, /crowns[^a-z]*7/);
     assert.match(answer(await send(client, 'what do they cost')), /A hat 3/);
+    assert.equal(await hector.stop(), 0);
     assert.doesNotMatch(hector.stdout() + hector.stderr(), /canary/);
   });
 }
@@ -170,6 +171,7 @@ for (const { name, behaviour, reason } of cases) {
     assert.ok((await residentMb(hector)) < before + 100, 'memory is bounded');
     await until(() => models.underWay === 0);
     assert.match(answer(await send(client, 'again', {})), /I am back/);
+    assert.equal(await hector.stop(), 0);
     assert.doesNotMatch(JSON.stringify(events) + hector.stdout() + hector.stderr(), /canary/);
   });
 }

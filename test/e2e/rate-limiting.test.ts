@@ -7,6 +7,7 @@ import { postgresMissing, startPostgres } from '../services/postgres.ts';
 import { rpc, userMessage } from '../support/a2a-client.ts';
 import { replace } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
+import { told } from '../support/told.ts';
 import { until } from '../support/until.ts';
 
 interface Wish {
@@ -112,7 +113,7 @@ describe('rate_limiting in Postgres', { skip: postgresMissing }, () => {
     assert.deepEqual([await ask(hector), await ask(hector)], [200, 429]);
     await postgres.stop();
     await until(async () => (await ask(hector)) === 200);
-    await until(() => (hector.stdout() + hector.stderr()).includes('rate_limiting cannot count'));
+    await told(hector, /rate_limiting cannot count/);
     await postgres.restart();
     await until(async () => (await ask(hector)) === 429, 20_000);
   });

@@ -7,6 +7,7 @@ import { answer, connect, send } from '../support/a2a-client.ts';
 import { configStatus, metric, rewrite, serves } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { held, heldConfig, instanceLog, openGate, startHeld } from '../support/held-work.ts';
+import { told } from '../support/told.ts';
 import { until } from '../support/until.ts';
 
 const said = async ({ url }: Hector) => answer(await send(await connect(url, 'talker'), 'hello'));
@@ -67,7 +68,7 @@ test('a shutdown in the middle of a reload: what was being made is disposed, and
   await rewrite(hector, heldConfig('two').replace('tag: two', 'tag: two, waits: later'));
   await until(() => instanceLog(hector).includes('waiting gated two'));
   hector.process.kill('SIGTERM');
-  await until(() => hector.stderr().includes('shutting down'));
+  await told(hector, /shutting down/);
   await openGate(hector, 'later');
   await until(() => hector.process.exitCode !== null, 30_000);
   assert.equal(hector.process.exitCode, 0);
@@ -80,5 +81,5 @@ test('what is likely not meant is told of a reload, too', async () => {
   const config = 'llms: { default: { provider: echo } }\n';
   await using hector = await startHector({ config, args: ['--watch'] });
   await writeFile(join(hector.folder, 'config.yaml'), `${config}guardrails: { strict: {} }\n`);
-  await until(() => /WARN .*config\.yaml:2:1 guardrails: is accepted but not acted on/.test(hector.stderr()));
+  await told(hector, /WARN .*config\.yaml:2:1 guardrails: is accepted but not acted on/);
 });

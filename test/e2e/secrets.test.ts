@@ -6,6 +6,7 @@ import { answer, connect, send } from '../support/a2a-client.ts';
 import { configStatus } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { modelServer, says } from '../support/model-server.ts';
+import { told } from '../support/told.ts';
 import { until } from '../support/until.ts';
 import { vaultStandIn } from '../support/vault.ts';
 
@@ -61,7 +62,7 @@ test('a secret that is rotated is used, whatever kind of reference it came from,
 
   vault.secrets.set('secret/data/llm', 503);
   await until(async () => (await configStatus(hector)).state === 'rejected');
-  assert.match(hector.stderr(), /llms\.of-vault\.api_key: the secret store \\?"vault\\?" does not give/);
+  await told(hector, /llms\.of-vault\.api_key: the secret store \\?"vault\\?" does not give/);
   assert.equal(await usedBy('of-vault'), 'Bearer sk-of-vault-2');
   vault.secrets.set('secret/data/llm', { key: 'sk-of-vault-3' });
   await until(async () => (await usedBy('of-vault')) === 'Bearer sk-of-vault-3');
@@ -71,6 +72,7 @@ test('a secret that is rotated is used, whatever kind of reference it came from,
   await put('token', vault.token);
   vault.secrets.set('secret/data/llm', { key: 'sk-of-vault-4' });
   await until(async () => (await usedBy('of-vault')) === 'Bearer sk-of-vault-4');
+  assert.equal(await hector.stop(), 0);
   assert.doesNotMatch(hector.stderr() + hector.stdout(), /sk-of-|hvs\./);
 });
 

@@ -99,6 +99,7 @@ observability: { tracing: { enabled: true, endpoint: "127.0.0.1:9", headers: { x
   });
   assert.equal(body.config.state, 'current');
   canaries.saw('the status', JSON.stringify(body));
+  assert.equal(await hector.stop(), 0);
   canaries.saw('the log', hector.stderr());
   canaries.assertUnseen();
 });

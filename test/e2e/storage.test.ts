@@ -165,6 +165,7 @@ test('a database that goes away and comes back', { skip: postgresMissing }, asyn
   await until(async () => (await ready(hector)) === 200, 5_000);
   assert.deepEqual(await get(hector, task.id), task);
   assert.match(answer(await say(hector, 'two', task.contextId)), /^one \| (lost \| )?two$/);
+  assert.equal(await hector.stop(), 0);
   assert.doesNotMatch(hector.stderr(), new RegExp(password));
 });
 

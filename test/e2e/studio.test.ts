@@ -193,8 +193,9 @@ for (const kind of [studioOverFile, studioOverEtcd]) {
       const wrong = await put(studio, served.replace('llms:', `name: "\${KEY}"\ntols: {}\nllms:`), known);
       assert.equal(wrong.status, 400);
       const status = await ask(hector, 'GET', '/api/config/status', known);
-      const told = [read, saved, wrong, status].map((each) => each.text).join('\n') + hector.stdout() + hector.stderr();
-      assert.ok(!told.includes(secret), told);
+      assert.equal(await hector.stop(), 0);
+      const said = [read, saved, wrong, status].map((each) => each.text).join('\n') + hector.stdout() + hector.stderr();
+      assert.ok(!said.includes(secret), said);
     });
   });
 }

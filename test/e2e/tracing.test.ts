@@ -8,6 +8,7 @@ import { configStatus, replace } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { type OtlpReceiver, otlpOverGrpc, otlpOverHttp, type ReceivedSpan } from '../support/otlp-receiver.ts';
 import { ask, rpcBody } from '../support/surfaces.ts';
+import { told } from '../support/told.ts';
 import { until } from '../support/until.ts';
 
 const plugin = join(import.meta.dirname, '../support/stepwise-plugin.mjs');
@@ -149,7 +150,7 @@ test('a reload is a span, and an error says its type', async () => {
   const config = configFor(`exporter: otlp-http, endpoint: "${receiver.endpoint}"`);
   await using hector = await startHector({ config, args: ['--watch'] });
   await writeFile(join(hector.folder, 'config.yaml'), config.replace('ms: 1 }', 'ms: 2 }'));
-  await until(() => hector.stderr().includes('"generation":2') || /generation=2/.test(hector.stderr()));
+  await told(hector, /"generation":2|generation=2/);
   await hector.stop();
   const [reload] = named(receiver.spans, 'config.reload');
   assert.match(String(reload?.attributes['hector.config.source']), /config\.yaml$/);
@@ -186,8 +187,7 @@ test('the lines of the log have the ids of the trace', async () => {
 test('--observe is metrics and traces', async () => {
   const files = { 'config.yaml': 'llms: { default: { provider: echo } }\nagents: { a: {} }\n' };
   await using command = await startCommand(['serve', '--observe', '--port', '0', '--config', 'config.yaml'], { files });
-  await until(() => /tracing/.test(command.stderr()));
-  assert.match(command.stderr(), /tracing.*endpoint=http:\/\/localhost:4317/);
+  await told(command, /tracing.*endpoint=http:\/\/localhost:4317/);
 });
 
 test('--observe overrides what the configuration switches off, and its endpoint is where spans go', async () => {
@@ -216,7 +216,7 @@ test('a change of tracing holds after a restart, which the status and the log sa
   await replace(hector, config.replace('enabled: true', 'enabled: true, sampling_rate: 0'));
   const { serving } = await configStatus(hector);
   assert.deepEqual(serving?.restart_required, ['observability.tracing.sampling_rate']);
-  await until(() => hector.stderr().includes('some settings take effect when Hector is started anew'));
+  await told(hector, /some settings take effect when Hector is started anew/);
   await send(hector, 'hi');
   await hector.stop();
   assert.equal(named(receiver.spans, 'POST /agents/{name}').length, 1, 'until then it goes on as before');

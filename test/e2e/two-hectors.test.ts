@@ -4,6 +4,7 @@ import { answer, connect, rpc, send } from '../support/a2a-client.ts';
 import { drained, replace } from '../support/config-status.ts';
 import { type Hector, startHector } from '../support/hector.ts';
 import { held, heldConfig, openGate, startHeld } from '../support/held-work.ts';
+import { told } from '../support/told.ts';
 import { until } from '../support/until.ts';
 
 function nearConfig(far: string, { description = 'one', timeout = '10s' } = {}): string {
@@ -114,7 +115,7 @@ test('a far one that is down does not keep the near one from starting', async ()
   const gone = await startHector({ config: plainConfig });
   await gone[Symbol.asyncDispose]();
   await using near = await startNear(gone.url, []);
-  await until(() => near.stderr().includes('cannot be reached now') || near.stdout().includes('cannot be reached now'));
+  await told(near, /cannot be reached now/);
   const task = await send(await connect(near.url, 'helper'), 'hello');
   assert.equal(task.status.state, 'TASK_STATE_FAILED');
   assert.match(JSON.stringify(task.status.message), /cannot be reached: connection refused/);

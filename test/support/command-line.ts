@@ -80,9 +80,11 @@ export async function serveCommand(
 ): Promise<RunningCommand & { readonly url: string }> {
   const running = await startCommand(['serve', '--host', '127.0.0.1', '--port', '0', ...args], options);
   try {
-    await until(() => {
-      if (running.process.exitCode !== null)
+    await until(async () => {
+      if (running.process.exitCode !== null) {
+        await running.exited;
         throw new Error(`hector serve ended:\n${running.stdout()}${running.stderr()}`);
+      }
       return running.stdout().includes('curl');
     }, 60_000);
   } catch (error) {

@@ -55,7 +55,8 @@ export async function startHector(options: HectorOptions = {}): Promise<Hector> 
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const exited = once(child, 'exit');
+  // Not before all that it has said is here.
+  const exited = once(child, 'close');
   const discard = async () => {
     if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
   };
@@ -68,8 +69,11 @@ export async function startHector(options: HectorOptions = {}): Promise<Hector> 
     return ended();
   };
   try {
-    await until(() => {
-      if (child.exitCode !== null) throw new Error(`hector serve ended with ${child.exitCode}:\n${stdout}${stderr}`);
+    await until(async () => {
+      if (child.exitCode !== null) {
+        await exited;
+        throw new Error(`hector serve ended with ${child.exitCode}:\n${stdout}${stderr}`);
+      }
       return /http:\/\/127\.0\.0\.1:\d+/.test(stdout) && stdout.includes(options.ready ?? 'curl');
     }, 20_000);
   } catch (error) {

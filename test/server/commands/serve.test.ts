@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { serveCommand, startCommand } from '../../support/command-line.ts';
+import { told } from '../../support/told.ts';
 import { until } from '../../support/until.ts';
 
 const send = (url: string, method: string, text: string, agent = 'assistant') =>
@@ -99,7 +100,7 @@ describe('hector serve', { concurrency: 2 }, () => {
       const stream = await send(hector.url, 'SendStreamingMessage', 'one two three');
       const broken = assert.rejects(stream.text());
       hector.process.kill(signal);
-      await until(() => hector.stderr().includes('shutting down'));
+      await told(hector, /shutting down/);
       await new Promise((resolve) => setTimeout(resolve, 100));
       assert.equal(hector.process.exitCode, null);
       hector.process.kill(signal);
