@@ -1,11 +1,11 @@
 import { connect } from 'node:tls';
-import type { Service } from './service.ts';
+import type { ProcessService } from './service.ts';
 
 /** The public name of what is behind the proxies. It is in their certificates and in no DNS. */
 export const proxyHost = 'agents.test';
 
 /** A real reverse proxy with TLS, from a file of deploy/. */
-export interface ReverseProxy extends Service {
+export interface ReverseProxy extends ProcessService {
   readonly name: string;
   /** With its port: `https://agents.test:…`. */
   readonly origin: string;

@@ -22,6 +22,12 @@ export interface Service extends AsyncDisposable {
   thaw(): void;
 }
 
+/** One that is a process of its own. */
+export interface ProcessService extends Service {
+  /** Of the process that runs now. */
+  pid(): number;
+}
+
 /** Where what was built for tests is kept from one run to the next. */
 export const cacheFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'hector-test');
 
@@ -130,7 +136,7 @@ process.once('SIGTERM', () => process.exit(143));
 
 export const serviceFolder = (name: string) => mkdtemp(join(tmpdir(), `hector-${name}-`));
 
-export async function startService({ name, port, command, ready, ...rest }: ServiceOptions): Promise<Service> {
+export async function startService({ name, port, command, ready, ...rest }: ServiceOptions): Promise<ProcessService> {
   const folder = rest.folder ?? (await serviceFolder(name));
   let child: ChildProcess | undefined;
   let output = '';
@@ -175,6 +181,7 @@ export async function startService({ name, port, command, ready, ...rest }: Serv
   return {
     port,
     folder,
+    pid: () => child?.pid as number,
     kill,
     restart: async () => {
       await kill();

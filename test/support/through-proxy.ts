@@ -62,7 +62,8 @@ async function overHttp1(
 ): Promise<Answer> {
   const sending = request(`${origin}${path}`, {
     method,
-    headers,
+    // As every client has it that keeps its connections.
+    headers: { connection: 'keep-alive', ...headers },
     ca,
     lookup: here,
     agent: false,
