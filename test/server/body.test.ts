@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { parseJson, readBody } from '../../server/body.ts';
 import { HttpError } from '../../server/http-error.ts';
+import { closeServer } from '../support/close-server.ts';
 import { socketTo } from '../support/serving.ts';
 import { until } from '../support/until.ts';
 
@@ -34,8 +35,7 @@ async function reading(): Promise<Reading> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     outcomes,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeServer(server);
     },
   };
 }

@@ -13,6 +13,7 @@ import { Operations } from '../../server/operations.ts';
 import { pipeline } from '../../server/pipeline.ts';
 import { Webhooks, type WebhooksOptions } from '../../server/push/webhooks.ts';
 import type { RpcAnswer } from './a2a-client.ts';
+import { closeServer } from './close-server.ts';
 import { inmemoryStorage } from './generation.ts';
 import { serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
@@ -67,8 +68,7 @@ export async function servingAgents(wish: A2aWish): Promise<A2aServing> {
     async [Symbol.asyncDispose]() {
       await executions.close(0, 'The test is over.');
       await webhooks?.close(0);
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeServer(server);
       await generation.retire({ drainMs: 2_000, abortMs: 500 });
     },
   };

@@ -13,6 +13,7 @@ import { Executions } from '../../core/task/executions.ts';
 import { createApp } from '../../server/app.ts';
 import { listen, portOf } from '../../server/listen.ts';
 import { Operations } from '../../server/operations.ts';
+import { closeServer } from './close-server.ts';
 import { inmemoryStorage } from './generation.ts';
 import { serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
@@ -72,8 +73,7 @@ export async function servingApp(wish: AppWish): Promise<AppServing> {
     errors: () => lines.filter(({ level }) => level === 'error'),
     async [Symbol.asyncDispose]() {
       await executions.close(0, 'The test is over.');
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeServer(server);
       await runtime.close(2_000);
     },
   };

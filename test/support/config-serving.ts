@@ -11,6 +11,7 @@ import { listen, portOf } from '../../server/listen.ts';
 import { Operations } from '../../server/operations.ts';
 import { type PipelineOptions, pipeline } from '../../server/pipeline.ts';
 import type { RequestState } from '../../server/state.ts';
+import { closeServer } from './close-server.ts';
 import { type GenerationWish, handmadeRuntime, serverDefaults } from './generations.ts';
 import { type LogLine, listLogger } from './serving.ts';
 
@@ -34,8 +35,7 @@ export async function servingRoutes({ runtime, own, routes = new Router(), host 
     port,
     lines,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeServer(server);
     },
   };
 }

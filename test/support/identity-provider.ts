@@ -10,6 +10,7 @@ import {
   type JWTPayload,
   SignJWT,
 } from 'jose';
+import { closeServer } from './close-server.ts';
 
 type Pair = Awaited<ReturnType<typeof generateKeyPair>>;
 
@@ -87,8 +88,7 @@ export class IdentityProvider implements AsyncDisposable {
     const server = this.#server;
     if (!server) return;
     this.#server = undefined;
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await closeServer(server);
   }
 
   async keySet(): Promise<{ readonly keys: readonly object[] }> {

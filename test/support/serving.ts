@@ -7,6 +7,7 @@ import { listen, portOf } from '../../server/listen.ts';
 import { Operations } from '../../server/operations.ts';
 import { pipeline } from '../../server/pipeline.ts';
 import type { RequestState } from '../../server/state.ts';
+import { closeServer } from './close-server.ts';
 import { type GenerationWish, handmadeRuntime, serverDefaults } from './generations.ts';
 
 export interface LogLine {
@@ -61,8 +62,7 @@ export async function serving(
     operations,
     lines,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      if (server.listening) await new Promise((resolve) => server.close(resolve));
+      await closeServer(server);
       await runtime.close(1_000);
     },
   };

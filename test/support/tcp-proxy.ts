@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { clientsKnow } from './close-server.ts';
 
 /** A TCP proxy on a loopback port of its own, that can misbehave like a network. */
 export interface TcpProxy extends AsyncDisposable {
@@ -94,6 +95,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       reset();
       server.close();
       await once(server, 'close');
+      await clientsKnow();
     },
   };
 }

@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo, Socket } from 'node:net';
 import { StreamResponse } from '@a2a-js/sdk';
 import type { Task } from '../../../core/a2a.ts';
+import { closeServer } from '../../support/close-server.ts';
 
 export interface Received {
   readonly path: string;
@@ -76,8 +77,7 @@ export async function receiver(react: Reaction = accept): Promise<Receiver> {
     },
     react,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeServer(server);
     },
   };
   return made;

@@ -14,6 +14,7 @@ import type { Agent, AgentContext, AgentEvent } from '../../../../core/index.ts'
 import { createOutbound } from '../../../../core/net/outbound.ts';
 import plugin from '../../../../plugins/agents/remote/index.ts';
 import { agentContext, userText } from '../../../conformance/agent.ts';
+import { closeServer } from '../../../support/close-server.ts';
 import { createInstance, extensionContext } from '../../../support/extension.ts';
 
 export interface Near extends AsyncDisposable {
@@ -91,10 +92,7 @@ export async function far(
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const close = async () => {
-    server.closeAllConnections();
-    if (server.listening) await new Promise((resolve) => server.close(resolve));
-  };
+  const close = () => closeServer(server);
   return { url, server, requests, close, [Symbol.asyncDispose]: close };
 }
 
