@@ -34,9 +34,7 @@ async function reading(): Promise<Reading> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     outcomes,
-    async [Symbol.asyncDispose]() {
-      await closeServer(server);
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 

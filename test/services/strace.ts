@@ -24,15 +24,19 @@ export async function slowedAfterWrites(pid: number, ms: number): Promise<AsyncD
   const exited = once(child, 'close');
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await until(async () => {
-    if (child.exitCode !== null) throw new Error(`strace ended with ${child.exitCode}:\n${said}`);
-    return /attached/.test(said);
-  });
-  return {
-    // It lets the process go.
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null) child.kill('SIGTERM');
-      await exited;
-    },
+  // It lets the process go.
+  const end = async () => {
+    if (child.exitCode === null) child.kill('SIGTERM');
+    await exited;
   };
+  try {
+    await until(() => {
+      if (child.exitCode !== null) throw new Error(`strace ended with ${child.exitCode}:\n${said}`);
+      return /attached/.test(said);
+    });
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: end };
 }

@@ -34,9 +34,7 @@ export async function servingRoutes({ runtime, own, routes = new Router(), host 
     url: `http://127.0.0.1:${port}`,
     port,
     lines,
-    async [Symbol.asyncDispose]() {
-      await closeServer(server);
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 

@@ -43,9 +43,7 @@ export async function webServer(
     get connections() {
       return connections;
     },
-    async [Symbol.asyncDispose]() {
-      await closeServer(server);
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 

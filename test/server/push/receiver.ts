@@ -76,9 +76,7 @@ export async function receiver(react: Reaction = accept): Promise<Receiver> {
       return most;
     },
     react,
-    async [Symbol.asyncDispose]() {
-      await closeServer(server);
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
   return made;
 }
